@@ -1,0 +1,373 @@
+package apikeys
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/apikeys-platform/apikeys/internal/keyhash"
+	"github.com/apikeys-platform/apikeys/internal/token"
+	"github.com/apikeys-platform/apikeys/internal/usage"
+)
+
+// Config says how a [Client] works. Only SigningSecret is required; every
+// other zero value is a safe default.
+type Config struct {
+	// SigningSecret is what keys are hashed under: at least 32 bytes that nobody
+	// can guess ("openssl rand -hex 32"), the same in every process, kept apart
+	// from the database. Placeholders and values of little variety are refused.
+	SigningSecret Secret
+	// AcceptedSecrets verify keys, and never issue any: yesterday's signing
+	// secret, while its keys are in use, and tomorrow's.
+	AcceptedSecrets []Secret
+
+	// KeyPrefix begins every key: "sk" if empty. Lower-case letters, digits and
+	// single underscores, at most 32 bytes. Prefixes that secret scanners report
+	// to somebody else ("ghp", "sk_live") are refused.
+	KeyPrefix string
+	// Environment follows the prefix if set: "live", "test". Keys of another
+	// environment are invalid here.
+	Environment string
+	// AcceptedHeads are further heads (prefix, or prefix_environment) that keys
+	// may begin with: those issued before a rename.
+	AcceptedHeads []string
+
+	// RevocationDelay bounds how long another process may go on accepting a key
+	// after it was revoked or changed. Keys are not cached yet: for every value,
+	// the store is asked for every request, and changes act at once.
+	RevocationDelay time.Duration
+	// UsageFlushInterval is how often uses are written to the store. 0 means 1
+	// second; negative means before Validate returns, at the price of a write to
+	// the database for each request. A process that is killed loses at most one
+	// interval of counts; Close loses none.
+	UsageFlushInterval time.Duration
+	// RateLimiter counts requests against limits; nil means [NewExactLimiter] on
+	// the client's store.
+	RateLimiter RateLimiter
+
+	// OpTimeout bounds one call of the store. 0 means 2 seconds.
+	OpTimeout time.Duration
+	// MaxKeyLifetime refuses keys that would live longer, or for ever. 0: no maximum.
+	MaxKeyLifetime time.Duration
+	// Logger receives what happens in the background; nil means silence. It never
+	// sees a key, a hash or a secret.
+	Logger *slog.Logger
+	// Now tells the time that is stored and that expiry and rate limit windows are
+	// judged by. nil means time.Now, and the database's clock for windows. Tests
+	// inject it.
+	Now func() time.Time
+}
+
+// The defaults behind the zero values of Config.
+const (
+	defaultKeyPrefix     = "sk"
+	defaultOpTimeout     = 2 * time.Second
+	defaultUsageInterval = time.Second
+)
+
+// Client issues, validates and manages keys. It is safe for concurrent use.
+// Make one for a process with [New] and Close it at the end.
+type Client struct {
+	*core
+	// scope bounds what this view sees, when view is set.
+	view  bool
+	scope Scope
+}
+
+// core is what all views of one client share.
+type core struct {
+	store   Store
+	limiter RateLimiter
+	clock   func() time.Time
+	// ownClock says that Config.Now was set: windows follow it, not the store's clock.
+	ownClock  bool
+	opTimeout time.Duration
+	maxLife   time.Duration
+	log       *slog.Logger
+
+	environment string
+	heads       []string // the first is for new keys
+	signer      *keyhash.Hasher
+	accepted    []*keyhash.Hasher
+	tagger      *token.Tagger
+	cursors     cursorKey // authenticates cursors
+	subjects    []byte    // hides the subjects of Allow
+
+	writer      uuid.UUID
+	usage       *usage.Recorder
+	strictUsage bool
+	closed      atomic.Bool
+}
+
+// New returns a client on the store. It reads the settings that all clients of
+// a database share, and makes them on the first start: a database that was not
+// migrated and a signing secret that the keys in it were not issued under fail
+// here, with an error that says so.
+//
+// The client does not close the store. An [InvalidArgumentError] names the
+// field of Config that is wrong.
+func New(ctx context.Context, store Store, config Config) (*Client, error) {
+	c, err := newCore(store, config)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := c.settle(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.useShieldKeys(settings.ShieldKeys); err != nil {
+		return nil, err
+	}
+	c.startUsage(config.UsageFlushInterval)
+	return &Client{core: c}, nil
+}
+
+func newCore(store Store, config Config) (*core, error) {
+	if store == nil {
+		return nil, invalid("store", "is nil: open one with store.Open or one of the packages under store")
+	}
+	heads, err := config.heads()
+	if err != nil {
+		return nil, err
+	}
+	signer, accepted, err := config.hashers()
+	if err != nil {
+		return nil, err
+	}
+	c := &core{
+		store:       store,
+		limiter:     config.RateLimiter,
+		clock:       time.Now,
+		ownClock:    config.Now != nil,
+		opTimeout:   config.OpTimeout,
+		maxLife:     config.MaxKeyLifetime,
+		log:         config.Logger,
+		environment: config.Environment,
+		heads:       heads,
+		signer:      signer,
+		accepted:    accepted,
+		writer:      uuid.New(),
+	}
+	if c.ownClock {
+		c.clock = config.Now
+	}
+	if c.limiter == nil {
+		c.limiter = NewExactLimiter(store)
+	}
+	if c.opTimeout <= 0 {
+		c.opTimeout = defaultOpTimeout
+	}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
+	}
+	if c.maxLife < 0 {
+		return nil, invalid("MaxKeyLifetime", "is negative; 0 means no maximum")
+	}
+	return c, nil
+}
+
+// heads returns the heads that keys may have, the client's own first.
+func (config Config) heads() ([]string, error) {
+	prefix := config.KeyPrefix
+	if prefix == "" {
+		prefix = defaultKeyPrefix
+	}
+	own, err := token.Head(prefix, config.Environment)
+	if err != nil {
+		return nil, headError(err)
+	}
+	heads := []string{own}
+	for _, head := range config.AcceptedHeads {
+		if err := token.CheckHead(head); err != nil {
+			return nil, headError(err)
+		}
+		heads = append(heads, head)
+	}
+	return heads, nil
+}
+
+func headError(err error) error {
+	var fault *token.HeadError
+	if errors.As(err, &fault) {
+		return invalid(fault.Field, "%s", fault.Reason)
+	}
+	return err
+}
+
+// hashers returns those of the signing secret and of the accepted ones.
+func (config Config) hashers() (signer *keyhash.Hasher, accepted []*keyhash.Hasher, err error) {
+	signer, err = newHasher("SigningSecret", config.SigningSecret)
+	if err != nil {
+		return nil, nil, err
+	}
+	seen := map[string]bool{signer.ID(): true}
+	for i, secret := range config.AcceptedSecrets {
+		h, err := newHasher(fmt.Sprintf("AcceptedSecrets[%d]", i), secret)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !seen[h.ID()] {
+			seen[h.ID()] = true
+			accepted = append(accepted, h)
+		}
+	}
+	return signer, accepted, nil
+}
+
+func newHasher(field string, secret Secret) (*keyhash.Hasher, error) {
+	if secret.IsZero() {
+		return nil, invalid(field, "is missing: set it to 32 random bytes or more, such as the output of 'openssl rand -hex 32'")
+	}
+	h, err := keyhash.New(secret.bytes())
+	var fault *keyhash.SecretError
+	if errors.As(err, &fault) {
+		return nil, invalid(field, "%s", fault.Reason)
+	}
+	return h, err
+}
+
+// Close writes the uses that are still in memory, bounded by OpTimeout and by
+// ctx, and ends what runs in the background. Later calls of the client return
+// [ErrClosed]; closing again does nothing. It does not close the store. Closing
+// a view does nothing: close the client that it was made from.
+func (c *Client) Close(ctx context.Context) error {
+	if c.view || c.closed.Swap(true) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.opTimeout)
+	defer cancel()
+	return storeError("flush usage", c.usage.Close(ctx))
+}
+
+// Scoped returns a view of the client that sees one organization, or one
+// owner's keys in it. What lies outside is not found, as if it did not exist,
+// and keys from outside are invalid. Anything that takes ids from outside should
+// work through such a view: the store puts its bounds into every statement.
+//
+// A view without an organization sees nothing: each of its calls returns an
+// [InvalidArgumentError]. A view of a view can only be narrower. The view of one
+// owner reads the projects and products of its organization and changes none.
+func (c *Client) Scoped(scope Scope) *Client {
+	if c.view && scope.OrganizationID != c.scope.OrganizationID {
+		scope = Scope{}
+	}
+	if c.view && c.scope.OwnerID != "" && scope.OwnerID != c.scope.OwnerID {
+		scope = Scope{}
+	}
+	return &Client{core: c.core, view: true, scope: scope}
+}
+
+type actorKey struct{}
+
+// ContextWithActor names who acts: a user's id, a service. It is written to the
+// audit event of every change made with this context.
+func ContextWithActor(ctx context.Context, actor string) context.Context {
+	return context.WithValue(ctx, actorKey{}, actor)
+}
+
+func actorFrom(ctx context.Context) string {
+	actor, _ := ctx.Value(actorKey{}).(string)
+	return actor
+}
+
+// ready refuses calls on a closed client and on a view that sees nothing.
+func (c *Client) ready() error {
+	if c.closed.Load() {
+		return ErrClosed
+	}
+	if c.view && c.scope.OrganizationID == uuid.Nil {
+		return invalid("Scope", "names no organization, so this view sees nothing; give Scoped the organization's id")
+	}
+	return nil
+}
+
+// now is the one clock: UTC, cut to microseconds.
+func (c *core) now() time.Time { return c.clock().UTC().Truncate(time.Microsecond) }
+
+// call bounds one call of the store.
+func (c *core) call(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, c.opTimeout)
+}
+
+// How often a write is sent whose outcome stays unknown, and how much longer each
+// pause is: the time that a database takes to come back from a fail-over is not
+// waited for.
+const (
+	attempts   = 3
+	retryPause = 50 * time.Millisecond
+)
+
+// mutate runs one write under one operation id. A write that has begun is not
+// abandoned when the caller's context ends: it is bounded by OpTimeout. When the
+// outcome is unknown, the same operation is sent again under the same id, which
+// the store applies once; only if that settles nothing, it is an
+// OutcomeUnknownError.
+func (c *Client) mutate(ctx context.Context, op operation, write func(context.Context, Mutation) error) error {
+	if err := ctx.Err(); err != nil {
+		return storeError(op.name(), err)
+	}
+	m, err := c.mutation(ctx, op)
+	if err != nil {
+		return err
+	}
+	unknown := false
+	for i := range attempts {
+		time.Sleep(time.Duration(i) * retryPause)
+		call, cancel := c.call(context.WithoutCancel(ctx))
+		err = write(call, m)
+		cancel()
+		if !errors.Is(err, ErrOutcomeUnknown) && (err == nil || !unknown || isOurs(err)) {
+			return storeError(op.name(), err)
+		}
+		unknown = true
+	}
+	return &OutcomeUnknownError{Op: op.name(), ID: op.id, cause: err}
+}
+
+// operation is what a write is about.
+type operation struct {
+	kind   ResourceKind
+	verb   string
+	id     uuid.UUID
+	detail map[string]any // for the event; may be nil
+}
+
+func (op operation) name() string { return op.verb + " " + string(op.kind) }
+
+func (c *Client) mutation(ctx context.Context, op operation) (Mutation, error) {
+	m := Mutation{At: c.now(), Actor: actorFrom(ctx), Action: string(op.kind) + "." + op.verb}
+	m.ID = newID(m.At)
+	if len(op.detail) > 0 {
+		detail, err := json.Marshal(op.detail)
+		if err != nil {
+			return Mutation{}, fmt.Errorf("apikeys: event detail: %w", err)
+		}
+		m.Detail = detail
+	}
+	return m, nil
+}
+
+func isOurs(err error) bool {
+	var ours Error
+	return errors.As(err, &ours)
+}
+
+// newID returns a UUIDv7 (RFC 9562) of that time: ids sort by the time of
+// creation, to the microsecond (section 6.2, method 3).
+func newID(at time.Time) uuid.UUID {
+	id := uuid.New()
+	us := at.UnixMicro()
+	ms, fraction := us/1000, us%1000*4096/1000
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	id[6] = 0x70 | byte(fraction>>8)
+	id[7] = byte(fraction)
+	return id
+}

@@ -1,0 +1,122 @@
+package main
+
+const (
+	root     = "."
+	sqlite   = "./store/sqlite"
+	sqlstore = "./internal/sqlstore"
+)
+
+// mutants are the planted bugs.
+var mutants = []mutant{
+	{
+		name: "tenant condition dropped from keys", file: "store/sqlite/queries.go",
+		old: "AND (? = 0 OR k.organization_id = ?) AND (? = '' OR k.owner_id = ?)", new: "AND (? = 0 OR ? IS NOT NULL) AND (? = '' OR k.owner_id = ?)",
+		tests: []string{sqlite},
+	},
+	{
+		name: "owner condition dropped from keys", file: "store/sqlite/queries.go",
+		old: "AND (? = 0 OR k.organization_id = ?) AND (? = '' OR k.owner_id = ?)", new: "AND (? = 0 OR k.organization_id = ?) AND (? = '' OR ? <> '')",
+		tests: []string{sqlite},
+	},
+	{
+		name: "expired one instant too late", file: "validate.go",
+		old: "!k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt)", new: "!k.ExpiresAt.IsZero() && now.After(k.ExpiresAt)",
+		tests: []string{root},
+	},
+	{
+		name: "replaced secret one instant too late", file: "validate.go",
+		old: "!ends.IsZero() && !now.Before(ends)", new: "!ends.IsZero() && now.After(ends)",
+		tests: []string{root},
+	},
+	{
+		name: "tag not checked", file: "validate.go",
+		old: "!ok || !c.tagger.Check(text)", new: "!ok || text == \"\"",
+		tests: []string{root},
+	},
+	{
+		name: "stored hash not compared again", file: "validate.go",
+		old: "subtle.ConstantTimeCompare(h[:], found[i].Secret.Hash[:]) == 1", new: "subtle.ConstantTimeCompare(h[:], h[:]) == 1",
+		tests: []string{root},
+	},
+	{
+		name: "limit charged before scopes are asked", file: "validate.go",
+		old: "	if err := c.permits(ctx, record, params); err != nil {\n		return Validation{}, err\n	}\n	v := Validation{record: record}\n	if !params.SkipRateLimit && len(record.RateLimits) > 0 {\n		if v.limits, err = c.charge(ctx, record, max(params.Cost, 1), now); err != nil {\n			return Validation{}, err\n		}\n		v.limited = len(record.RateLimits)\n	}\n",
+		new: "	v := Validation{record: record}\n	if !params.SkipRateLimit && len(record.RateLimits) > 0 {\n		if v.limits, err = c.charge(ctx, record, max(params.Cost, 1), now); err != nil {\n			return Validation{}, err\n		}\n		v.limited = len(record.RateLimits)\n	}\n	if err := c.permits(ctx, record, params); err != nil {\n		return Validation{}, err\n	}\n",
+		tests: []string{root},
+	},
+	{
+		name: "another organization's project passes", file: "validate.go",
+		old: "project != uuid.Nil && b.ProjectOrganizationID != k.OrganizationID", new: "project != uuid.Nil && b.ProjectOrganizationID == uuid.Nil",
+		tests: []string{root},
+	},
+	{
+		name: "links do not matter", file: "validate.go",
+		old: "project != uuid.Nil && product != uuid.Nil && !b.Linked", new: "project != uuid.Nil && product != uuid.Nil && !b.Linked && !k.Linked && false",
+		tests: []string{root},
+	},
+	{
+		name: "a view's key check dropped", file: "validate.go",
+		old: "record == nil || !c.inView(record)", new: "record == nil",
+		tests: []string{root},
+	},
+	{
+		name: "an empty view sees everything", file: "client.go",
+		old: "c.view && c.scope.OrganizationID == uuid.Nil {", new: "c.view && c.scope.OrganizationID == uuid.Max {",
+		tests: []string{root},
+	},
+	{
+		name: "a view of a view widens", file: "client.go",
+		old: "c.view && scope.OrganizationID != c.scope.OrganizationID", new: "c.view && scope.OrganizationID == uuid.Nil",
+		tests: []string{root},
+	},
+	{
+		name: "the first revocation does not stand", file: "records.go",
+		old: "c.Revoke != nil && k.RevokedAt.IsZero()", new: "c.Revoke != nil",
+		tests: []string{sqlite},
+	},
+	{
+		name: "a store fault is an invalid key", file: "validate.go",
+		old: "	found, err := c.keysByHash(ctx, hashes)\n	if err != nil {\n		return nil, err\n	}\n	record := match", new: "	found, err := c.keysByHash(ctx, hashes)\n	if err != nil {\n		return nil, ErrInvalidKey\n	}\n	record := match",
+		tests: []string{root},
+	},
+	{
+		name: "a wrong signing secret is registered", file: "settings.go",
+		old: "if !c.acceptsOneOf(standing.Canaries) {", new: "if len(standing.Canaries) == 0 {",
+		tests: []string{root},
+	},
+	{
+		name: "cursors are not bound to their list", file: "settings.go",
+		old: "	h.Write([]byte(list))\n", new: "	_ = list\n",
+		tests: []string{root},
+	},
+	{
+		name: "limits are charged one by one", file: "internal/sqlstore/grant.go",
+		old: "if r.AllOrNothing && short {", new: "if r.AllOrNothing && short && i < 0 {",
+		tests: []string{root, sqlstore},
+	},
+	{
+		name: "one more than the limit", file: "internal/sqlstore/grant.go",
+		old: "min(part.Want, part.Limit.Requests-p.Used)", new: "min(part.Want, part.Limit.Requests-p.Used+1)",
+		tests: []string{root, sqlstore},
+	},
+	{
+		name: "a usage batch counts twice", file: "store/sqlite/queries.go",
+		old: "AND seq < ?", new: "AND seq <= ?",
+		tests: []string{sqlite},
+	},
+	{
+		name: "the revision is not raised", file: "internal/sqlstore/mutate.go",
+		old: "	if len(w.stale) == 0 {", new: "	if len(w.stale) >= 0 {",
+		tests: []string{sqlite},
+	},
+	{
+		name: "an operation is applied twice", file: "internal/sqlstore/mutate.go",
+		old: "		if prior != nil {\n			return errNothing\n		}", new: "		prior = nil",
+		tests: []string{sqlite},
+	},
+	{
+		name: "an unknown outcome is repeated under a new id", file: "client.go",
+		old: "		err = write(call, m)", new: "		m.ID = newID(m.At)\n		err = write(call, m)",
+		tests: []string{root},
+	},
+}

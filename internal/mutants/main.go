@@ -1,0 +1,160 @@
+// Command mutants plants bugs, one at a time, in a copy of the module and runs the
+// tests on it: each has to be caught. It shows that the tests can fail.
+//
+//	go run ./internal/mutants [-run REGEXP] [-list]
+//
+// It ends with status 1 when a bug was not caught, or can no longer be planted.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// mutant is one bug: a text that stands exactly once in a file, and what takes
+// its place.
+type mutant struct {
+	name     string
+	file     string
+	old, new string
+	tests    []string // packages whose tests should catch it
+}
+
+func main() {
+	log.SetFlags(0)
+	pattern := flag.String("run", "", "only mutants whose name matches")
+	list := flag.Bool("list", false, "print the names and stop")
+	flag.Parse()
+	chosen := choose(*pattern)
+	if *list {
+		for _, m := range chosen {
+			fmt.Println(m.name)
+		}
+		return
+	}
+	if err := run(context.Background(), chosen); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func choose(pattern string) []mutant {
+	re := regexp.MustCompile(pattern)
+	var chosen []mutant
+	for _, m := range mutants {
+		if re.MatchString(m.name) {
+			chosen = append(chosen, m)
+		}
+	}
+	return chosen
+}
+
+func run(ctx context.Context, chosen []mutant) error {
+	dir, err := os.MkdirTemp("", "apikeys-mutants-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := copyModule(ctx, dir); err != nil {
+		return err
+	}
+	missed := 0
+	for _, m := range chosen {
+		start := time.Now()
+		verdict := try(ctx, dir, m)
+		if verdict != nil {
+			missed++
+		}
+		fmt.Printf("%-50s %s (%s)\n", m.name, describe(verdict), time.Since(start).Round(100*time.Millisecond))
+	}
+	fmt.Printf("%d of %d planted bugs caught\n", len(chosen)-missed, len(chosen))
+	if missed > 0 {
+		return fmt.Errorf("%d planted bugs were not caught", missed)
+	}
+	return nil
+}
+
+func describe(verdict error) string {
+	if verdict == nil {
+		return "caught"
+	}
+	return "NOT CAUGHT: " + verdict.Error()
+}
+
+// try plants one bug, runs its tests, and takes it out again. It returns nil if
+// the tests failed, as they should.
+func try(ctx context.Context, dir string, m mutant) error {
+	path := filepath.Join(dir, m.file)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if n := strings.Count(string(good), m.old); n != 1 {
+		return fmt.Errorf("the text to replace stands %d times in %s", n, m.file)
+	}
+	bad := strings.Replace(string(good), m.old, m.new, 1)
+	if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
+		return err
+	}
+	defer os.WriteFile(path, good, 0o600) //nolint:errcheck // the copy is thrown away
+	if out, err := command(ctx, dir, append([]string{"go", "vet"}, m.tests...)...); err != nil {
+		return fmt.Errorf("it does not compile: %s", out)
+	}
+	_, err = command(ctx, dir, append([]string{"go", "test", "-count=1", "-short", "-failfast", "-timeout=3m"}, m.tests...)...)
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("the tests of %s pass", strings.Join(m.tests, " "))
+}
+
+func command(ctx context.Context, dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // our own list
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// copyModule copies the module's files, without version control.
+func copyModule(ctx context.Context, dir string) error {
+	root, err := command(ctx, ".", "go", "list", "-m", "-f", "{{.Dir}}")
+	if err != nil {
+		return fmt.Errorf("find the module: %w", err)
+	}
+	root = strings.TrimSpace(root)
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if d.Name() == ".git" {
+				return filepath.SkipDir
+			}
+			return os.MkdirAll(filepath.Join(dir, rel), 0o700)
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(dir, rel), b, 0o600)
+	})
+}

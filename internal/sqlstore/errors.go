@@ -1,0 +1,45 @@
+package sqlstore
+
+import "fmt"
+
+// problem is an error of this package: a constant text, safe to show.
+type problem string
+
+func (p problem) Error() string { return string(p) }
+
+const (
+	// ErrNotMigrated is returned by all methods of a Store as long as its
+	// database has no tables.
+	ErrNotMigrated problem = "the database has no apikeys tables: call Migrate, or run the migrations with goose"
+
+	// errNothing is returned by the body of a transaction that has nothing to do:
+	// it is rolled back, and that is no failure.
+	errNothing problem = "sqlstore: nothing to do"
+	// errAgain is returned by the body of a transaction that met something which
+	// will be otherwise the next time.
+	errAgain problem = "sqlstore: changed meanwhile"
+
+	errReplica problem = "sqlstore: this is a replica: it cannot tell what was committed"
+	errNoState problem = "sqlstore: table apikeys_state has no row"
+	errDetail  problem = "sqlstore: the mutation's detail is not a JSON object"
+	errSuspend problem = "sqlstore: only organizations can be suspended"
+)
+
+// errBadColumn tells of a column that holds what no store wrote.
+func errBadColumn(name string) error {
+	return problem("sqlstore: column " + name + " does not hold what was stored")
+}
+
+// Fault is an error of a driver without its text, which may hold an argument.
+type Fault struct {
+	Database string // "sqlite", "postgres", "mysql"
+	Code     string // the database's own; empty if there was no answer
+	Reason   string // what the code means, if that is known; else the type of the error
+}
+
+func (f *Fault) Error() string {
+	if f.Code == "" {
+		return fmt.Sprintf("%s: %s", f.Database, f.Reason)
+	}
+	return fmt.Sprintf("%s: %s (code %s)", f.Database, f.Reason, f.Code)
+}

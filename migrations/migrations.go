@@ -1,0 +1,92 @@
+// Package migrations has the tables of apikeys as goose migrations, and applies
+// them. The stores call it from their Migrate methods.
+//
+// The files also run under the goose command, with the same version table:
+//
+//	goose -dir migrations/sqlite -table apikeys_schema_version sqlite3 app.db up
+//
+// All tables are named apikeys_…, so that they can live in a database of yours. A
+// database that is newer than the program is left as it is: a release works on the
+// tables of the next one, so that programs can be replaced one by one.
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+)
+
+// FS holds the migrations, a folder for each database.
+//
+//go:embed sqlite/*.sql
+var FS embed.FS
+
+// Table is where the applied versions are kept.
+const Table = "apikeys_schema_version"
+
+// Dialect names a database.
+type Dialect string
+
+// The databases.
+const (
+	SQLite Dialect = "sqlite"
+)
+
+// ErrLocked is returned when another process kept the database locked for longer
+// than a migration may take. Nothing was changed; try again.
+var ErrLocked = errors.New("migrations: another process is migrating or has locked the database")
+
+// Up applies what is missing. Any number of processes may call it at once, on every
+// start: each migration is applied once, the others wait for it; for 30 seconds at
+// most, then [ErrLocked] is returned. When nothing is missing it only reads.
+//
+// An SQLite db should begin its transactions with BEGIN IMMEDIATE (_txlock=immediate).
+func Up(ctx context.Context, db *sql.DB, dialect Dialect) error {
+	return inTurn(ctx, db, dialect, func(p *goose.Provider, latest int64) error {
+		_, err := p.Up(ctx)
+		return err
+	}, func(version, latest int64) bool { return version >= latest })
+}
+
+// Down removes all tables and everything in them.
+func Down(ctx context.Context, db *sql.DB, dialect Dialect) error {
+	return inTurn(ctx, db, dialect, func(p *goose.Provider, latest int64) error {
+		_, err := p.DownTo(ctx, 0)
+		return err
+	}, func(version, latest int64) bool { return version <= 0 })
+}
+
+// Version returns the version of a database; 0 when it has no tables.
+func Version(ctx context.Context, db *sql.DB, dialect Dialect) (int64, error) {
+	_, store, err := provider(db, dialect)
+	if err != nil {
+		return 0, err
+	}
+	return version(ctx, db, store)
+}
+
+// Latest returns the version that Up brings a database to.
+func Latest(dialect Dialect) (int64, error) {
+	files, err := files(dialect)
+	if err != nil {
+		return 0, err
+	}
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil || len(names) == 0 {
+		return 0, fmt.Errorf("migrations: none for %q", dialect)
+	}
+	return goose.NumericComponent(names[len(names)-1]) // sorted, with leading zeros
+}
+
+func files(dialect Dialect) (fs.FS, error) {
+	switch dialect {
+	case SQLite:
+		return fs.Sub(FS, string(dialect))
+	}
+	return nil, fmt.Errorf("migrations: unknown database %q", dialect)
+}

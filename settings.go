@@ -1,0 +1,136 @@
+package apikeys
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+
+	"github.com/google/uuid"
+
+	"github.com/apikeys-platform/apikeys/internal/keyhash"
+	"github.com/apikeys-platform/apikeys/internal/token"
+)
+
+// settle makes or reads the settings that all clients of a database share, and
+// sees that the signing secret is one that belongs to them.
+//
+// There is a canary for each signing secret that was ever signed with. A client
+// whose secrets match none of them has the wrong secret. A new signing secret is
+// registered only by a client that also has one that matches, so that a typing
+// error cannot start a second life beside the first.
+func (c *core) settle(ctx context.Context) (SettingsRecord, error) {
+	proposed := SettingsRecord{
+		Version:    1,
+		ShieldKeys: [][]byte{randomBytes(32)},
+		Canaries:   []Canary{c.canary()},
+	}
+	// Every round that is lost is one that another client has won, with a secret
+	// of its own: there are no more rounds than deployments of a new secret at once.
+	for range 8 {
+		standing, err := c.ensureSettings(ctx, proposed)
+		if err != nil {
+			return SettingsRecord{}, err
+		}
+		if matches(standing.Canaries, c.signer) {
+			return standing, nil
+		}
+		if !c.acceptsOneOf(standing.Canaries) {
+			return SettingsRecord{}, invalid("SigningSecret", "is not a secret that this database's keys were issued under; "+
+				"to change the signing secret, keep the one in use until now in AcceptedSecrets")
+		}
+		proposed = standing
+		proposed.Version++
+		proposed.Canaries = append([]Canary{c.canary()}, standing.Canaries...)
+	}
+	return SettingsRecord{}, &unavailableError{op: "read settings", cause: ErrConflict}
+}
+
+func (c *core) ensureSettings(ctx context.Context, proposed SettingsRecord) (SettingsRecord, error) {
+	ctx, cancel := c.call(ctx)
+	defer cancel()
+	standing, err := c.store.EnsureSettings(ctx, proposed)
+	return standing, storeError("read settings", err)
+}
+
+func (c *core) canary() Canary {
+	mac := c.signer.Canary()
+	return Canary{SigningID: c.signer.ID(), MAC: mac[:]}
+}
+
+func (c *core) acceptsOneOf(canaries []Canary) bool {
+	for _, h := range c.accepted {
+		if matches(canaries, h) {
+			return true
+		}
+	}
+	return false
+}
+
+func matches(canaries []Canary, h *keyhash.Hasher) bool {
+	mac := h.Canary()
+	for _, canary := range canaries {
+		if canary.SigningID == h.ID() && subtle.ConstantTimeCompare(canary.MAC, mac[:]) == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// useShieldKeys derives what comes from the shield keys. Cursors and subjects
+// hang on the oldest one: all clients have it, and it does not change when signing
+// secrets do.
+func (c *core) useShieldKeys(shields [][]byte) error {
+	tagger, err := token.NewTagger(shields)
+	if err != nil {
+		return &unavailableError{op: "read settings", cause: err}
+	}
+	oldest := shields[len(shields)-1]
+	c.tagger = tagger
+	c.cursors = keyhash.Subkey(oldest, "apikeys/v1 cursor")
+	c.subjects = keyhash.Subkey(oldest, "apikeys/v1 subject")
+	return nil
+}
+
+// cursorKey authenticates cursors, so that nobody can page through what is not
+// theirs.
+type cursorKey []byte
+
+// encode returns the cursor after the item with this id in the list named by list.
+func (k cursorKey) encode(list string, id uuid.UUID) string {
+	return base64.RawURLEncoding.EncodeToString(append(id[:], k.mac(list, id)...))
+}
+
+// decode returns the id in a cursor of this list; uuid.Nil for an empty one.
+func (k cursorKey) decode(list, cursor string) (uuid.UUID, error) {
+	if cursor == "" {
+		return uuid.Nil, nil
+	}
+	var id uuid.UUID
+	b := make([]byte, 0, 32)
+	if len(cursor) == base64.RawURLEncoding.EncodedLen(32) {
+		b, _ = base64.RawURLEncoding.Strict().AppendDecode(b, []byte(cursor))
+	}
+	if len(b) == 32 {
+		copy(id[:], b)
+	}
+	if len(b) != 32 || !hmac.Equal(b[16:], k.mac(list, id)) {
+		return uuid.Nil, invalid("Cursor", "is not one that this list returned; begin again without a cursor")
+	}
+	return id, nil
+}
+
+func (k cursorKey) mac(list string, id uuid.UUID) []byte {
+	h := hmac.New(sha256.New, k)
+	h.Write(id[:])
+	h.Write([]byte(list))
+	return h.Sum(nil)[:16]
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails (crypto/rand)
+	return b
+}

@@ -1,0 +1,239 @@
+package apikeys
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+)
+
+// Store keeps what a [Client] knows. The packages under store implement it for
+// SQLite, Postgres and MySQL/MariaDB; package storetest proves any other.
+//
+// These duties hold for every method:
+//
+//   - Each call is atomic: all of it happened or nothing did. It is safe for
+//     concurrent use by any number of goroutines and processes.
+//   - The context bounds it. A caller that gives up must not leave a lock behind.
+//   - Ids, hashes, times and random values are made by the client and stored
+//     exactly: bytes as bytes, times to the microsecond, text without folding
+//     case, trimming or normalising. What is returned is the caller's to keep
+//     and to change.
+//   - A [Scope] in a reference or query is part of the statement's condition,
+//     on every page. The zero Scope means: no boundary. What lies outside is
+//     ErrNotFound, exactly as if it did not exist.
+//   - ErrNotFound, ErrAlreadyExists, ErrConflict are returned where the comments
+//     say so. ErrOutcomeUnknown says that the commit was sent and its answer
+//     lost. Any other error says that the call did nothing. Errors never hold a
+//     hash, a setting, a query argument or a DSN.
+//   - Deadlocks, serialization failures and busy databases are retried by the
+//     store, a few times, while the context allows it.
+//
+// Every method that takes a [Mutation] does, in the same transaction:
+//
+//   - apply the mutation once. When its id stands among the events, it was
+//     applied before: change nothing and return what stands now.
+//   - write one [EventRecord] under the mutation's id. A call that had nothing
+//     to change (a link that is there already) writes none.
+//   - where its comment says "bumps": raise the revision by one, last of all its
+//     locks, with the mutation's id as stamp, and record what changed.
+//
+// Embed [UnimplementedStore], so that a method added later does not break the build.
+type Store interface {
+	// EnsureSettings makes proposed stand if nothing stands, or if proposed
+	// follows what stands (its Version is one greater; bumps "all"), and returns
+	// what stands afterwards, read after the write was committed. Exactly one of
+	// any number of concurrent proposals for the same version wins.
+	EnsureSettings(ctx context.Context, proposed SettingsRecord) (SettingsRecord, error)
+
+	// CreateResource adds an organization, a project or a product. When the name
+	// is taken (byte for byte; within the organization for projects and products)
+	// it returns the standing record and created false. ErrNotFound when the
+	// organization does not exist.
+	CreateResource(ctx context.Context, m Mutation, r ResourceRecord) (standing ResourceRecord, created bool, err error)
+	// UpdateResource renames, suspends, resumes or deletes, and returns the record
+	// as it is afterwards (as it was, when deleted). ErrNotFound; ErrAlreadyExists
+	// when the new name is taken. Deleting takes links, and with an organization
+	// its projects and products; ErrConflict while keys are bound to what would
+	// go. Suspending, resuming and deleting bump the organization.
+	UpdateResource(ctx context.Context, m Mutation, ref ResourceRef, change ResourceChange) (ResourceRecord, error)
+	// ListResources returns what matches, the greatest id first.
+	ListResources(ctx context.Context, q ResourceQuery) ([]ResourceRecord, error)
+	// SetLink links a product to a project, or unlinks it. ErrNotFound unless both
+	// exist in one organization, within the scope. Bumps that organization.
+	SetLink(ctx context.Context, m Mutation, link LinkRef, linked bool) error
+	// Binding tells whose a project and a product are and whether they are
+	// linked. uuid.Nil asks nothing; what does not exist belongs to uuid.Nil.
+	Binding(ctx context.Context, projectID, productID uuid.UUID) (Binding, error)
+
+	// CreateKeys adds keys, each with its Secret. The slice holds one error for
+	// each key, in order: nil, ErrAlreadyExists (its id or its hash is taken) or
+	// ErrNotFound (no such organization, or its project or product is not of that
+	// organization). Keys without an error are there. One event for all.
+	CreateKeys(ctx context.Context, m Mutation, keys []KeyRecord) ([]error, error)
+	// KeysByHash returns the keys that have these hashes, in any order, none for a
+	// hash that is unknown, each with the Secret it was found by, ended or not.
+	KeysByHash(ctx context.Context, hashes []Hash) ([]KeyRecord, error)
+	// GetKey returns a key and all of its secrets, the newest first. ErrNotFound.
+	GetKey(ctx context.Context, ref KeyRef) (KeyRecord, []SecretRecord, error)
+	// ListKeys returns what matches, the greatest id first.
+	ListKeys(ctx context.Context, q KeyQuery) ([]KeyRecord, error)
+	// UpdateKey applies the change to the locked row by [KeyChange.Apply].
+	// ErrNotFound, ErrConflict. Bumps the key, unless nothing changed.
+	UpdateKey(ctx context.Context, m Mutation, ref KeyRef, change KeyChange) (KeyRecord, error)
+	// RotateKey adds a secret to a locked key that is active at m.At (else
+	// ErrConflict), numbered after the newest; ends that one at the rotation's
+	// OldEndsAt or at its own end, whichever is earlier, and all older ones at m.At
+	// at the latest. ErrNotFound; ErrAlreadyExists when the hash is taken. Bumps the key.
+	RotateKey(ctx context.Context, m Mutation, ref KeyRef, rotation Rotation) (KeyRecord, error)
+	// RevokeKeys revokes up to q.Limit of the matching keys that are not revoked,
+	// and returns their ids; the caller repeats until there are none. Bumps the
+	// keys, or the organization (or all) when they are more than 256.
+	RevokeKeys(ctx context.Context, m Mutation, q KeyQuery, reason string) ([]uuid.UUID, error)
+	// DeleteKeys removes up to q.Limit of the matching keys with their secrets and
+	// usage, blanks the details of their events, and returns their ids. Bumps like
+	// RevokeKeys.
+	DeleteKeys(ctx context.Context, m Mutation, q KeyQuery) ([]uuid.UUID, error)
+
+	// AddHash adds one more hash to a secret that a key has already (KeyID,
+	// Number): what the same text hashes to under another signing secret. It takes
+	// over that secret's hint, times and end. Adding it again changes nothing.
+	// ErrNotFound when the key has no such secret (any more).
+	AddHash(ctx context.Context, s SecretRecord) error
+	// CountHashes tells for each signing secret how many keys use it.
+	CountHashes(ctx context.Context) (map[string]HashCount, error)
+	// DeleteHashes removes up to limit hashes made under a signing secret and
+	// returns how many it removed; the caller repeats. Bumps "all" if any.
+	DeleteHashes(ctx context.Context, m Mutation, signingID string, limit int) (int, error)
+
+	// Changes returns what changed after the mark, by the revision and stamp that
+	// were committed before the call. It must not answer from a replica.
+	Changes(ctx context.Context, since ChangeMark) (ChangeSet, error)
+
+	// TakeLeases charges rate limit windows and returns one grant for each
+	// request, in order. A window is the one that the request's time (zero: the
+	// store's own clock, that of the database) falls in. All of a request's parts
+	// are decided on the same locked rows. Rows are locked in the order of
+	// subject and window. A row of a later window is not touched and nothing is
+	// granted (a clock went back), unless it lies a whole window or more ahead:
+	// then it was a mistake and is overwritten. Used never goes down otherwise.
+	// The commit is as durable as the database's.
+	TakeLeases(ctx context.Context, requests []LeaseRequest) ([]LeaseGrant, error)
+	// ReturnLeases gives back what was not used, if the row is still of that window
+	// and has that much used; else nothing happens.
+	ReturnLeases(ctx context.Context, unused []LeaseReturn) error
+
+	// AddUsage applies a batch if its Seq is greater than the last of its Writer,
+	// and else does nothing. Deltas of keys that do not exist are dropped.
+	// Accepted deltas raise UseCount and LastUsedAt of the key; all are added to
+	// its usage by hour.
+	AddUsage(ctx context.Context, batch UsageBatch) error
+	// KeyUsage returns a key's usage by hour, secret and outcome, in the order of
+	// the hours. ErrNotFound.
+	KeyUsage(ctx context.Context, q UsageQuery) ([]UsageDelta, error)
+	// ListEvents returns what matches, the greatest id first.
+	ListEvents(ctx context.Context, q EventQuery) ([]EventRecord, error)
+	// Sweep removes up to p.Limit rows of each kind that are older than p says,
+	// and returns how many it removed; the caller repeats.
+	Sweep(ctx context.Context, p SweepParams) (int, error)
+}
+
+// UnimplementedStore answers every method of [Store] with an error. Embed it in
+// a store of your own, so that methods added to Store in a later release do not
+// break your build.
+type UnimplementedStore struct{}
+
+var _ Store = UnimplementedStore{}
+
+var errUnimplemented = errors.New("the store does not implement this method")
+
+// The methods of Store, each returning an error.
+func (UnimplementedStore) EnsureSettings(context.Context, SettingsRecord) (SettingsRecord, error) {
+	return SettingsRecord{}, errUnimplemented
+}
+
+func (UnimplementedStore) CreateResource(context.Context, Mutation, ResourceRecord) (ResourceRecord, bool, error) {
+	return ResourceRecord{}, false, errUnimplemented
+}
+
+func (UnimplementedStore) UpdateResource(context.Context, Mutation, ResourceRef, ResourceChange) (ResourceRecord, error) {
+	return ResourceRecord{}, errUnimplemented
+}
+
+func (UnimplementedStore) ListResources(context.Context, ResourceQuery) ([]ResourceRecord, error) {
+	return nil, errUnimplemented
+}
+
+func (UnimplementedStore) SetLink(context.Context, Mutation, LinkRef, bool) error {
+	return errUnimplemented
+}
+
+func (UnimplementedStore) Binding(context.Context, uuid.UUID, uuid.UUID) (Binding, error) {
+	return Binding{}, errUnimplemented
+}
+
+func (UnimplementedStore) CreateKeys(context.Context, Mutation, []KeyRecord) ([]error, error) {
+	return nil, errUnimplemented
+}
+
+func (UnimplementedStore) KeysByHash(context.Context, []Hash) ([]KeyRecord, error) {
+	return nil, errUnimplemented
+}
+
+func (UnimplementedStore) GetKey(context.Context, KeyRef) (KeyRecord, []SecretRecord, error) {
+	return KeyRecord{}, nil, errUnimplemented
+}
+
+func (UnimplementedStore) ListKeys(context.Context, KeyQuery) ([]KeyRecord, error) {
+	return nil, errUnimplemented
+}
+
+func (UnimplementedStore) UpdateKey(context.Context, Mutation, KeyRef, KeyChange) (KeyRecord, error) {
+	return KeyRecord{}, errUnimplemented
+}
+
+func (UnimplementedStore) RotateKey(context.Context, Mutation, KeyRef, Rotation) (KeyRecord, error) {
+	return KeyRecord{}, errUnimplemented
+}
+
+func (UnimplementedStore) RevokeKeys(context.Context, Mutation, KeyQuery, string) ([]uuid.UUID, error) {
+	return nil, errUnimplemented
+}
+
+func (UnimplementedStore) DeleteKeys(context.Context, Mutation, KeyQuery) ([]uuid.UUID, error) {
+	return nil, errUnimplemented
+}
+
+func (UnimplementedStore) AddHash(context.Context, SecretRecord) error { return errUnimplemented }
+
+func (UnimplementedStore) CountHashes(context.Context) (map[string]HashCount, error) {
+	return nil, errUnimplemented
+}
+
+func (UnimplementedStore) DeleteHashes(context.Context, Mutation, string, int) (int, error) {
+	return 0, errUnimplemented
+}
+
+func (UnimplementedStore) Changes(context.Context, ChangeMark) (ChangeSet, error) {
+	return ChangeSet{}, errUnimplemented
+}
+
+func (UnimplementedStore) TakeLeases(context.Context, []LeaseRequest) ([]LeaseGrant, error) {
+	return nil, errUnimplemented
+}
+
+func (UnimplementedStore) ReturnLeases(context.Context, []LeaseReturn) error { return errUnimplemented }
+
+func (UnimplementedStore) AddUsage(context.Context, UsageBatch) error { return errUnimplemented }
+
+func (UnimplementedStore) KeyUsage(context.Context, UsageQuery) ([]UsageDelta, error) {
+	return nil, errUnimplemented
+}
+
+func (UnimplementedStore) ListEvents(context.Context, EventQuery) ([]EventRecord, error) {
+	return nil, errUnimplemented
+}
+
+func (UnimplementedStore) Sweep(context.Context, SweepParams) (int, error) {
+	return 0, errUnimplemented
+}

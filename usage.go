@@ -1,0 +1,75 @@
+package apikeys
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/apikeys-platform/apikeys/internal/usage"
+)
+
+// startUsage begins to count uses: in batches, or one by one when the interval is
+// negative.
+func (c *core) startUsage(interval time.Duration) {
+	if interval == 0 {
+		interval = defaultUsageInterval
+	}
+	c.strictUsage = interval < 0
+	c.usage = usage.New(usage.Options{
+		Interval: interval,
+		Timeout:  c.opTimeout,
+		Send:     c.sendUsage,
+		Unknown:  mayBeDone,
+		OnError: func(err error) {
+			c.log.Warn("apikeys: uses not written; they are kept and sent again", "error", err)
+		},
+	})
+}
+
+// mayBeDone tells, of a store's error, whether it may have done its work.
+func mayBeDone(err error) bool {
+	return errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+func (c *core) sendUsage(ctx context.Context, b usage.Batch) error {
+	batch := UsageBatch{Writer: c.writer, Seq: b.Seq, At: c.now(), Relaxed: b.Relaxed, Deltas: make([]UsageDelta, len(b.Deltas))}
+	for i, d := range b.Deltas {
+		batch.Deltas[i] = UsageDelta{
+			KeyID: d.Key, Secret: d.Secret, Hour: d.Hour, Outcome: d.Outcome, Count: d.Count, LastAt: d.LastAt,
+		}
+	}
+	return c.store.AddUsage(ctx, batch)
+}
+
+// countUse counts an accepted validation, and notes in v how many there are.
+func (c *core) countUse(ctx context.Context, v *Validation, now time.Time) error {
+	k := v.record
+	counter := c.usage.Counter(k.ID, k.Secret.Number)
+	if c.strictUsage {
+		if err := counter.AcceptNow(ctx, now); err != nil {
+			return storeError("count use", err)
+		}
+		v.uses, v.lastUsed = k.UseCount+1, now
+		return nil
+	}
+	counter.Accept(now)
+	v.uses, v.lastUsed = c.withPending(k.ID, k.UseCount, k.LastUsedAt)
+	return nil
+}
+
+// withPending adds the uses that this process has counted and not sent yet to what
+// the store had. It is never too high; while a batch is on its way, its uses are
+// missing.
+func (c *core) withPending(id uuid.UUID, count int64, last time.Time) (int64, time.Time) {
+	pending, at := c.usage.Pending(id)
+	return count + pending, latest(last, at)
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

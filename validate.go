@@ -1,0 +1,303 @@
+package apikeys
+
+import (
+	"context"
+	"crypto/subtle"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/apikeys-platform/apikeys/internal/token"
+)
+
+// ValidateParams says what a key must be good for. The zero value asks that it
+// is valid and within its rate limits.
+type ValidateParams struct {
+	// OrganizationID, ProjectID and ProductID ask that the key works for these;
+	// see the package's documentation. uuid.Nil asks nothing: whoever parses an
+	// id from a request must check the error of parsing first.
+	OrganizationID uuid.UUID
+	ProjectID      uuid.UUID
+	ProductID      uuid.UUID
+	// Scopes must all be granted; with AnyScope, one of them is enough.
+	Scopes   []string
+	AnyScope bool
+	// Cost is charged to the key's rate limits. 0 means 1. A cost greater than one
+	// of the limits could never pass and is an invalid argument.
+	Cost int64
+	// SkipRateLimit charges no limit; SkipUsage counts no use.
+	SkipRateLimit bool
+	SkipUsage     bool
+}
+
+func (p ValidateParams) check() error {
+	if p.Cost < 0 {
+		return invalid("Cost", "is negative; 0 means 1")
+	}
+	return checkRequired("Scopes", p.Scopes)
+}
+
+// Verify tells whose key this is, if it is good at all: neither scopes nor rate
+// limits are asked. The use is counted.
+func (c *Client) Verify(ctx context.Context, plaintext string) (*Key, error) {
+	v, err := c.Validate(ctx, plaintext, ValidateParams{SkipRateLimit: true})
+	if err != nil {
+		return nil, err
+	}
+	key := v.Key()
+	return &key, nil
+}
+
+// Validate judges a key: is it known, usable, for this organization, project and
+// product, granted these scopes, and within its rate limits? Then it counts the
+// use. The first question that fails is the error: see the package's
+// documentation for the order, and [Client.Explain] for all of the answers. A
+// request that is refused counts neither as a use nor against a limit.
+func (c *Client) Validate(ctx context.Context, plaintext string, params ValidateParams) (Validation, error) {
+	if err := c.ready(); err != nil {
+		return Validation{}, err
+	}
+	if err := params.check(); err != nil {
+		return Validation{}, err
+	}
+	record, err := c.identify(ctx, plaintext)
+	if err != nil {
+		return Validation{}, err
+	}
+	now := c.now() // after the read, which may have taken its time
+	if err := usable(record, now); err != nil {
+		return Validation{}, err
+	}
+	if err := c.permits(ctx, record, params); err != nil {
+		return Validation{}, err
+	}
+	v := Validation{record: record}
+	if !params.SkipRateLimit && len(record.RateLimits) > 0 {
+		if v.limits, err = c.charge(ctx, record, max(params.Cost, 1), now); err != nil {
+			return Validation{}, err
+		}
+		v.limited = len(record.RateLimits)
+	}
+	if !params.SkipUsage {
+		if err := c.countUse(ctx, &v, now); err != nil {
+			return Validation{}, err
+		}
+	}
+	return v, nil
+}
+
+// identify finds the key that a text belongs to. Whatever is not one of ours, by
+// shape or by tag, never reaches the store.
+func (c *Client) identify(ctx context.Context, text string) (*KeyRecord, error) {
+	if _, ok := token.Parse(text, c.heads); !ok || !c.tagger.Check(text) {
+		return nil, ErrInvalidKey
+	}
+	hashes := c.hashes(text)
+	found, err := c.keysByHash(ctx, hashes)
+	if err != nil {
+		return nil, err
+	}
+	record := match(hashes, found)
+	if record == nil || !c.inView(record) {
+		return nil, ErrInvalidKey
+	}
+	if record.Secret.SigningID != c.signer.ID() {
+		c.rehash(ctx, record, hashes[0])
+	}
+	return record, nil
+}
+
+// hashes returns what a text hashes to, under the signing secret first.
+func (c *core) hashes(text string) []Hash {
+	hashes := make([]Hash, 0, 1+len(c.accepted))
+	hashes = append(hashes, c.signer.Sum(text))
+	for _, h := range c.accepted {
+		hashes = append(hashes, h.Sum(text))
+	}
+	return hashes
+}
+
+func (c *core) keysByHash(ctx context.Context, hashes []Hash) ([]KeyRecord, error) {
+	ctx, cancel := c.call(ctx)
+	defer cancel()
+	found, err := c.store.KeysByHash(ctx, hashes)
+	return found, storeError("read key", err)
+}
+
+// match picks the record whose stored hash is one of ours, compared here again,
+// in constant time, whatever the store's idea of equality: a store that returns
+// another row never authenticates anybody.
+func match(hashes []Hash, found []KeyRecord) *KeyRecord {
+	for _, h := range hashes {
+		for i := range found {
+			if subtle.ConstantTimeCompare(h[:], found[i].Secret.Hash[:]) == 1 {
+				return &found[i]
+			}
+		}
+	}
+	return nil
+}
+
+// inView tells whether the key lies within this view of the client.
+func (c *Client) inView(k *KeyRecord) bool {
+	return !c.view || k.OrganizationID == c.scope.OrganizationID && (c.scope.OwnerID == "" || k.OwnerID == c.scope.OwnerID)
+}
+
+// rehash adds the hash under the signing secret to a key that was known only
+// under an accepted one, so that the old secret can be retired one day. It is
+// done in passing: if it fails, the next use tries again.
+func (c *Client) rehash(ctx context.Context, k *KeyRecord, hash Hash) {
+	secret := k.Secret
+	secret.KeyID, secret.Hash, secret.SigningID = k.ID, hash, c.signer.ID()
+	ctx, cancel := c.call(ctx)
+	defer cancel()
+	if err := c.store.AddHash(ctx, secret); err != nil {
+		c.log.WarnContext(ctx, "apikeys: hash under the new signing secret not stored; the next use tries again",
+			"key", k.ID, "error", err)
+	}
+}
+
+// usable asks what the key itself is, in order.
+func usable(k *KeyRecord, now time.Time) error {
+	for i := range usableChecks {
+		if err := usableChecks[i].check(k, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var usableChecks = [...]struct {
+	name  string
+	check func(k *KeyRecord, now time.Time) error
+}{
+	{"secret", checkSecret},
+	{"revoked", checkRevoked},
+	{"disabled", checkDisabled},
+	{"suspended", checkSuspended},
+	{"expired", checkExpired},
+}
+
+func checkSecret(k *KeyRecord, now time.Time) error {
+	if ends := k.Secret.EndsAt; !ends.IsZero() && !now.Before(ends) {
+		return &RetiredSecretError{KeyID: k.ID, RetiredAt: ends}
+	}
+	return nil
+}
+
+// checkRevoked does not ask the clock: revoked means that RevokedAt is set.
+func checkRevoked(k *KeyRecord, _ time.Time) error {
+	if !k.RevokedAt.IsZero() {
+		return &RevokedKeyError{KeyID: k.ID, RevokedAt: k.RevokedAt, Reason: k.RevokedReason}
+	}
+	return nil
+}
+
+func checkDisabled(k *KeyRecord, _ time.Time) error {
+	if !k.DisabledAt.IsZero() {
+		return &DisabledKeyError{KeyID: k.ID, DisabledAt: k.DisabledAt}
+	}
+	return nil
+}
+
+func checkSuspended(k *KeyRecord, _ time.Time) error {
+	if !k.SuspendedAt.IsZero() {
+		return &SuspendedError{KeyID: k.ID, OrganizationID: k.OrganizationID}
+	}
+	return nil
+}
+
+func checkExpired(k *KeyRecord, now time.Time) error {
+	if !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) {
+		return &ExpiredKeyError{KeyID: k.ID, ExpiredAt: k.ExpiresAt}
+	}
+	return nil
+}
+
+// permits asks what the key may be used for, in order.
+func (c *Client) permits(ctx context.Context, k *KeyRecord, p ValidateParams) error {
+	if err := checkOrganization(k, p); err != nil {
+		return err
+	}
+	if err := c.checkResource(ctx, k, p); err != nil {
+		return err
+	}
+	return checkScopes(k, p)
+}
+
+func checkOrganization(k *KeyRecord, p ValidateParams) error {
+	if p.OrganizationID != uuid.Nil && p.OrganizationID != k.OrganizationID {
+		return notFor(k, KindOrganization)
+	}
+	return nil
+}
+
+// checkResource asks whether the key works for the project and the product. What
+// the key is bound to must be what is asked; what it leaves open must belong to
+// its organization; and where a project and a product are both named, by the
+// request or by the key, they must be linked.
+func (c *Client) checkResource(ctx context.Context, k *KeyRecord, p ValidateParams) error {
+	project, ok := agree(p.ProjectID, k.ProjectID)
+	if !ok {
+		return notFor(k, KindProject)
+	}
+	product, ok := agree(p.ProductID, k.ProductID)
+	if !ok {
+		return notFor(k, KindProduct)
+	}
+	if p.ProjectID == uuid.Nil && p.ProductID == uuid.Nil || project == k.ProjectID && product == k.ProductID {
+		return checkOwnLink(k)
+	}
+	b, err := c.binding(ctx, project, product)
+	if err != nil {
+		return err
+	}
+	return checkAsked(k, p, project, product, b)
+}
+
+// agree returns which of the two is named, if they don't contradict each other.
+func agree(asked, bound uuid.UUID) (uuid.UUID, bool) {
+	if asked == uuid.Nil {
+		return bound, true
+	}
+	return asked, bound == uuid.Nil || bound == asked
+}
+
+// checkOwnLink stops a key that is bound to a project and a product when these
+// are no longer linked. The key's row says so; nothing else need be read.
+func checkOwnLink(k *KeyRecord) error {
+	if k.ProjectID != uuid.Nil && k.ProductID != uuid.Nil && !k.Linked {
+		return notFor(k, KindProduct)
+	}
+	return nil
+}
+
+func checkAsked(k *KeyRecord, p ValidateParams, project, product uuid.UUID, b Binding) error {
+	if project != uuid.Nil && b.ProjectOrganizationID != k.OrganizationID {
+		return notFor(k, KindProject)
+	}
+	if product != uuid.Nil && b.ProductOrganizationID != k.OrganizationID {
+		return notFor(k, KindProduct)
+	}
+	if project != uuid.Nil && product != uuid.Nil && !b.Linked {
+		if p.ProductID == uuid.Nil {
+			return notFor(k, KindProject)
+		}
+		return notFor(k, KindProduct)
+	}
+	return nil
+}
+
+func notFor(k *KeyRecord, kind ResourceKind) error {
+	return &InsufficientScopeError{KeyID: k.ID, Resource: string(kind)}
+}
+
+func checkScopes(k *KeyRecord, p ValidateParams) error {
+	if p.AnyScope && (len(p.Scopes) == 0 || coversAny(k.Scopes, p.Scopes)) {
+		return nil
+	}
+	if missing := missingScopes(k.Scopes, p.Scopes); len(missing) > 0 {
+		return &InsufficientScopeError{KeyID: k.ID, Missing: missing}
+	}
+	return nil
+}

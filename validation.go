@@ -1,0 +1,73 @@
+package apikeys
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Validation is what [Client.Validate] found out about an accepted key. It is
+// a small value that owns nothing others can change; its methods are safe for
+// concurrent use. The zero Validation is nobody's.
+type Validation struct {
+	record   *KeyRecord // shared with others: never written to, never handed out
+	uses     int64      // of the key, this one included; 0: not counted
+	lastUsed time.Time
+	limits   [maxLimits]LimitState
+	limited  int // how many of limits there are
+}
+
+// KeyID returns the key's id.
+func (v Validation) KeyID() uuid.UUID { return v.at().ID }
+
+// OrganizationID returns the organization that owns the key.
+func (v Validation) OrganizationID() uuid.UUID { return v.at().OrganizationID }
+
+// ProjectID returns the project the key is bound to; uuid.Nil: none.
+func (v Validation) ProjectID() uuid.UUID { return v.at().ProjectID }
+
+// ProductID returns the product the key is bound to; uuid.Nil: none.
+func (v Validation) ProductID() uuid.UUID { return v.at().ProductID }
+
+// OwnerID returns your name for whose key it is; may be empty.
+func (v Validation) OwnerID() string { return v.at().OwnerID }
+
+// Environment returns the environment the key was issued in; may be empty.
+func (v Validation) Environment() string { return v.at().Environment }
+
+// HasScope tells whether the key grants the scope, itself or by a wildcard.
+func (v Validation) HasScope(scope string) bool { return covers(v.at().Scopes, scope) }
+
+// Key returns a copy of everything known of the key, UseCount and LastUsedAt as
+// of this use. It decodes the key's Custom data; the other methods cost nothing.
+func (v Validation) Key() Key {
+	key, _ := keyOf(*v.at()) // identify has seen that it can be decoded
+	if v.uses > 0 {
+		key.UseCount, key.LastUsedAt = v.uses, v.lastUsed
+	}
+	return key
+}
+
+// Limits returns where the key stands within each of its rate limits after this
+// use, the most restrictive first: what has the least left. Empty when the key
+// has none, or SkipRateLimit was set.
+func (v Validation) Limits() []LimitState {
+	limits := slices.Clone(v.limits[:v.limited])
+	sortLimits(limits)
+	return limits
+}
+
+func sortLimits(limits []LimitState) {
+	slices.SortStableFunc(limits, func(a, b LimitState) int {
+		return cmp.Or(cmp.Compare(a.Remaining, b.Remaining), b.ResetAt.Compare(a.ResetAt))
+	})
+}
+
+func (v Validation) at() *KeyRecord {
+	if v.record == nil {
+		return &KeyRecord{}
+	}
+	return v.record
+}
