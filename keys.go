@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/apikeys-platform/apikeys/internal/token"
 )
 
 // CreateKeyParams says what key to issue.
@@ -31,12 +29,8 @@ func (c *Client) CreateKey(ctx context.Context, params CreateKeyParams) (*Issued
 	if err != nil {
 		return nil, err
 	}
-	text := c.tagger.New(record.Head)
-	record.Hint = token.Hint(text)
-	record.Secret = SecretRecord{
-		KeyID: record.ID, Number: 1, Hash: c.signer.Sum(text), SigningID: c.signer.ID(),
-		Hint: record.Hint, CreatedAt: record.CreatedAt,
-	}
+	text, secret := c.newSecret(record, record.CreatedAt)
+	record.Hint, record.Secret = secret.Hint, secret
 	op := operation{kind: KindKey, verb: "create", id: record.ID, detail: describe(record)}
 	err = c.mutate(ctx, op, func(ctx context.Context, m Mutation) error {
 		faults, err := c.store.CreateKeys(ctx, m, []KeyRecord{record})
@@ -309,51 +303,6 @@ func (c *Client) changeKey(ctx context.Context, verb string, id uuid.UUID, chang
 		return nil, err
 	}
 	return c.publicKey(record)
-}
-
-// DeleteKey erases a key with its secrets, its usage and what the audit events
-// tell of it, as the law on personal data may ask. Its text is unknown from then
-// on; its id is never used again. A [NotFoundError] when there is none.
-func (c *Client) DeleteKey(ctx context.Context, id uuid.UUID) error {
-	if err := c.ready(); err != nil {
-		return err
-	}
-	if id == uuid.Nil {
-		return &NotFoundError{Kind: KindKey, ID: id}
-	}
-	n, err := c.deleteKeys(ctx, KeyQuery{Scope: c.scope, ID: id})
-	if err == nil && n == 0 {
-		return &NotFoundError{Kind: KindKey, ID: id}
-	}
-	return err
-}
-
-// chunk is how many keys a bulk operation takes at a time: as many as the
-// store names one by one in its changes.
-const chunk = 256
-
-func (c *Client) deleteKeys(ctx context.Context, q KeyQuery) (int, error) {
-	q.Limit = chunk
-	op := operation{kind: KindKey, verb: "delete", id: q.ID}
-	return c.inChunks(ctx, op, func(ctx context.Context, m Mutation) ([]uuid.UUID, error) {
-		return c.store.DeleteKeys(ctx, m, q)
-	})
-}
-
-// inChunks repeats a bulk operation, each time as a new one, until it finds
-// nothing more to do.
-func (c *Client) inChunks(ctx context.Context, op operation, do func(context.Context, Mutation) ([]uuid.UUID, error)) (total int, err error) {
-	for {
-		var ids []uuid.UUID
-		err := c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
-			ids, err = do(ctx, m)
-			return err
-		})
-		total += len(ids)
-		if err != nil || len(ids) < chunk {
-			return total, err
-		}
-	}
 }
 
 // keyOf gives a record its public form: a copy that shares nothing with it.
