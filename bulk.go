@@ -40,7 +40,7 @@ func (c *Client) RevokeKeys(ctx context.Context, filter KeyFilter, params Revoke
 		return 0, invalid("OrganizationID", "is missing: keys are revoked in bulk within one organization only")
 	}
 	q.Limit = chunk
-	op := operation{kind: KindKey, verb: "revoke", id: q.Scope.OrganizationID}
+	op := operation{kind: KindKey, verb: "revoke", id: q.Scope.OrganizationID, stale: q.stale()}
 	return c.inChunks(ctx, op, func(ctx context.Context, m Mutation) ([]uuid.UUID, error) {
 		return c.store.RevokeKeys(ctx, m, q, params.Reason)
 	})
@@ -72,10 +72,25 @@ const chunk = 256
 
 func (c *Client) deleteKeys(ctx context.Context, q KeyQuery) (int, error) {
 	q.Limit = chunk
-	op := operation{kind: KindKey, verb: "delete", id: q.ID}
+	op := operation{kind: KindKey, verb: "delete", id: q.ID, stale: q.stale()}
 	return c.inChunks(ctx, op, func(ctx context.Context, m Mutation) ([]uuid.UUID, error) {
 		return c.store.DeleteKeys(ctx, m, q)
 	})
+}
+
+// stale is what a change of all that a query selects makes stale.
+func (q KeyQuery) stale() []Change {
+	switch {
+	case q.ID != uuid.Nil:
+		return staleKey(q.ID)
+	case q.Scope.OrganizationID != uuid.Nil:
+		return staleOrganization(q.Scope.OrganizationID)
+	}
+	return []Change{{Kind: ChangeAll}}
+}
+
+func staleOrganization(id uuid.UUID) []Change {
+	return []Change{{Kind: ChangeOrganization, ID: id}}
 }
 
 // inChunks repeats a bulk operation, each time as a new one, until it finds

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/apikeys-platform/apikeys/internal/keyhash"
+	"github.com/apikeys-platform/apikeys/internal/leases"
 	"github.com/apikeys-platform/apikeys/internal/token"
 	"github.com/apikeys-platform/apikeys/internal/usage"
 )
@@ -39,16 +40,27 @@ type Config struct {
 	AcceptedHeads []string
 
 	// RevocationDelay bounds how long another process may go on accepting a key
-	// after it was revoked or changed. Keys are not cached yet: for every value,
-	// the store is asked for every request, and changes act at once.
+	// after it was revoked or changed; the process that changed it obeys at once. 0
+	// means 1 second. Keys that were validated are remembered, and the store is
+	// asked what changed once in half this time, for all of them together. Negative
+	// means that nothing is remembered and the store is asked for every request.
 	RevocationDelay time.Duration
+	// CacheSize is how many keys are remembered. 0 means 100,000.
+	CacheSize int
+	// OutageGrace is how much longer remembered keys are accepted while the store
+	// cannot be reached, counted from the last time that it could; rate limits are
+	// counted in each process alone meanwhile. It adds to RevocationDelay. 0 means
+	// not at all.
+	OutageGrace time.Duration
 	// UsageFlushInterval is how often uses are written to the store. 0 means 1
 	// second; negative means before Validate returns, at the price of a write to
 	// the database for each request. A process that is killed loses at most one
 	// interval of counts; Close loses none.
 	UsageFlushInterval time.Duration
-	// RateLimiter counts requests against limits; nil means [NewExactLimiter] on
-	// the client's store.
+	// RateLimiter counts requests against limits. nil means: in memory, by leases of
+	// parts of a window that this process takes from the store; all processes
+	// together never admit more than the limit. [NewExactLimiter] asks the store each
+	// time, [NewMemoryLimiter] never.
 	RateLimiter RateLimiter
 
 	// OpTimeout bounds one call of the store. 0 means 2 seconds.
@@ -69,6 +81,8 @@ const (
 	defaultKeyPrefix     = "sk"
 	defaultOpTimeout     = 2 * time.Second
 	defaultUsageInterval = time.Second
+
+	defaultRevocationDelay = time.Second
 )
 
 // Client issues, validates and manages keys. It is safe for concurrent use.
@@ -82,9 +96,8 @@ type Client struct {
 
 // core is what all views of one client share.
 type core struct {
-	store   Store
-	limiter RateLimiter
-	clock   func() time.Time
+	store Store
+	clock func() time.Time
 	// ownClock says that Config.Now was set: windows follow it, not the store's clock.
 	ownClock  bool
 	opTimeout time.Duration
@@ -95,9 +108,11 @@ type core struct {
 	heads       []string // the first is for new keys
 	signer      *keyhash.Hasher
 	accepted    []*keyhash.Hasher
-	tagger      *token.Tagger
-	cursors     cursorKey // authenticates cursors
-	subjects    []byte    // hides the subjects of Allow
+	shared      atomic.Pointer[shared]
+	memory      *memory // nil: strict, the store is asked every time
+
+	limiter RateLimiter     // of the caller's; nil: leased
+	leased  *leases.Limiter // ours; nil: limiter
 
 	writer      uuid.UUID
 	usage       *usage.Recorder
@@ -125,6 +140,8 @@ func New(ctx context.Context, store Store, config Config) (*Client, error) {
 		return nil, err
 	}
 	c.startUsage(config.UsageFlushInterval)
+	c.startMemory(config)
+	c.startLeases()
 	return &Client{core: c}, nil
 }
 
@@ -156,9 +173,6 @@ func newCore(store Store, config Config) (*core, error) {
 	}
 	if c.ownClock {
 		c.clock = config.Now
-	}
-	if c.limiter == nil {
-		c.limiter = NewExactLimiter(store)
 	}
 	if c.opTimeout <= 0 {
 		c.opTimeout = defaultOpTimeout
@@ -232,8 +246,8 @@ func newHasher(field string, secret Secret) (*keyhash.Hasher, error) {
 	return h, err
 }
 
-// Close writes the uses that are still in memory, bounded by OpTimeout and by
-// ctx, and ends what runs in the background. Later calls of the client return
+// Close writes the uses that are still in memory and gives back what is left of
+// leases, bounded by OpTimeout and by ctx, and ends what runs in the background. Later calls of the client return
 // [ErrClosed]; closing again does nothing. It does not close the store. Closing
 // a view does nothing: close the client that it was made from.
 func (c *Client) Close(ctx context.Context) error {
@@ -242,7 +256,14 @@ func (c *Client) Close(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opTimeout)
 	defer cancel()
-	return storeError("flush usage", c.usage.Close(ctx))
+	if c.memory != nil {
+		c.memory.looks.Close()
+	}
+	var given error
+	if c.leased != nil {
+		given = c.leased.Close(ctx)
+	}
+	return errors.Join(storeError("flush usage", c.usage.Close(ctx)), storeError("return leases", given))
 }
 
 // Scoped returns a view of the client that sees one organization, or one
@@ -319,9 +340,11 @@ func (c *Client) mutate(ctx context.Context, op operation, write func(context.Co
 	unknown := false
 	for i := range attempts {
 		time.Sleep(time.Duration(i) * retryPause)
-		call, cancel := c.call(context.WithoutCancel(ctx))
-		err = write(call, m)
-		cancel()
+		err = c.changing(op.stale, func() error {
+			call, cancel := c.call(context.WithoutCancel(ctx))
+			defer cancel()
+			return write(call, m)
+		})
 		if !errors.Is(err, ErrOutcomeUnknown) && (err == nil || !unknown || isOurs(err)) {
 			return storeError(op.name(), err)
 		}
@@ -336,6 +359,7 @@ type operation struct {
 	verb   string
 	id     uuid.UUID
 	detail map[string]any // for the event; may be nil
+	stale  []Change       // what it makes stale in memory
 }
 
 func (op operation) name() string { return op.verb + " " + string(op.kind) }

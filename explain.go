@@ -81,19 +81,20 @@ func (c *Client) Explain(ctx context.Context, plaintext string, params ValidateP
 // explainIdentity asks whether there is such a key; nil if not.
 func (c *Client) explainIdentity(ctx context.Context, e *Explanation, text string) (*KeyRecord, error) {
 	_, shaped := token.Parse(text, c.heads)
-	if !e.add("shape", unless(shaped)) || !e.add("tag", unless(c.tagger.Check(text))) {
+	if !e.add("shape", unless(shaped)) || !e.add("tag", unless(c.shared.Load().tagger.Check(text))) {
 		return nil, nil
 	}
-	hashes := c.hashes(text)
-	found, err := c.keysByHash(ctx, hashes)
-	if err != nil {
+	k, err := c.fetch(ctx, text, c.signer.Sum(text))
+	if err != nil && !errors.Is(err, ErrInvalidKey) {
 		return nil, err
 	}
-	record := match(hashes, found)
-	if !e.add("known", unless(record != nil && c.inView(record))) {
+	if k != nil && !c.inView(k) {
+		k = nil
+	}
+	if !e.add("known", unless(k != nil)) {
 		return nil, nil
 	}
-	return record, nil
+	return &k.KeyRecord, nil
 }
 
 func unless(ok bool) error {
@@ -117,7 +118,7 @@ func (c *Client) explainLimits(ctx context.Context, e *Explanation, k *KeyRecord
 	var fault error
 	for _, s := range e.Limits {
 		if s.Remaining < cost {
-			fault = quotaError(k.ID, d, len(k.RateLimits), cost)
+			fault = quotaError(k.ID, &d, len(k.RateLimits), cost)
 		}
 	}
 	e.add("limits", fault)
@@ -131,7 +132,7 @@ func (c *Client) explainLimits(ctx context.Context, e *Explanation, k *KeyRecord
 // filters use it.
 func (c *Client) Recognize(s string) bool {
 	_, ok := token.Parse(s, c.heads)
-	return ok && c.tagger.Check(s)
+	return ok && c.shared.Load().tagger.Check(s)
 }
 
 // ScanPattern returns a regular expression (RE2) that matches this client's keys

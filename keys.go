@@ -131,7 +131,7 @@ func (c *Client) checkBinding(ctx context.Context, params CreateKeyParams) error
 	return nil
 }
 
-func (c *Client) binding(ctx context.Context, projectID, productID uuid.UUID) (Binding, error) {
+func (c *core) binding(ctx context.Context, projectID, productID uuid.UUID) (Binding, error) {
 	ctx, cancel := c.call(ctx)
 	defer cancel()
 	b, err := c.store.Binding(ctx, projectID, productID)
@@ -262,6 +262,8 @@ func normalized[T, S any](field string, value T, normalize func(string, T) (S, e
 	return &s, err
 }
 
+func staleKey(id uuid.UUID) []Change { return []Change{{Kind: ChangeKey, ID: id}} }
+
 // RevokeParams says why a key is revoked.
 type RevokeParams struct {
 	Reason string // for the key's holder and the audit; may be empty
@@ -294,7 +296,7 @@ func (c *Client) changeKey(ctx context.Context, verb string, id uuid.UUID, chang
 		return nil, err
 	}
 	var record KeyRecord
-	op := operation{kind: KindKey, verb: verb, id: id}
+	op := operation{kind: KindKey, verb: verb, id: id, stale: staleKey(id)}
 	err := c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
 		record, err = c.store.UpdateKey(ctx, m, KeyRef{Scope: c.scope, ID: id}, change)
 		return notFound(err, KindKey, id)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/apikeys-platform/apikeys/internal/leases"
 )
 
 // Allow charges cost to the rate limits of any subject (a user's id, an address):
@@ -32,38 +34,85 @@ func (c *Client) Allow(ctx context.Context, subject string, limits []RateLimit, 
 	if len(limits) == 0 {
 		return nil, nil
 	}
-	states, err := c.chargeSubject(ctx, c.subject(subject), uuid.Nil, limits, max(cost, 1), c.now())
+	if err := affordable(limits, max(cost, 1)); err != nil {
+		return nil, err
+	}
+	d, err := c.decide(ctx, c.subject(subject), limits, max(cost, 1), c.moment().now)
 	if err != nil {
 		return nil, err
 	}
-	all := states[:len(limits)]
+	if !d.Allowed {
+		return nil, quotaError(uuid.Nil, &d, len(limits), max(cost, 1))
+	}
+	all := d.States[:len(limits)]
 	sortLimits(all)
 	return all, nil
 }
 
-// charge takes a use out of a key's limits.
-func (c *core) charge(ctx context.Context, k *KeyRecord, cost int64, now time.Time) ([maxLimits]LimitState, error) {
-	return c.chargeSubject(ctx, keySubject(k.ID), k.ID, k.RateLimits, cost, now)
-}
-
-func (c *core) chargeSubject(ctx context.Context, subject Subject, keyID uuid.UUID, limits []RateLimit, cost int64, now time.Time) ([maxLimits]LimitState, error) {
-	for _, l := range limits {
-		if cost > l.Requests && l.Requests > 0 {
-			return [maxLimits]LimitState{}, invalid("Cost", "%d can never pass the limit of %s", cost, l)
+// charge takes a use out of a key's limits, and notes in v what is left. It tells
+// whether it waited for something.
+func (c *core) charge(ctx context.Context, v *Validation, cost int64, now time.Time) (waited bool, err error) {
+	k := v.key
+	if cost > 1 {
+		if err := affordable(k.RateLimits, cost); err != nil {
+			return false, err
 		}
 	}
-	d, err := c.decide(ctx, subject, limits, cost, now)
-	if err != nil {
-		return d.States, err
+	var d leases.Decision
+	if k.subject != nil {
+		if !k.subject.TryInto(cost, now, &d) {
+			waited = true
+			if err := k.subject.ChargeInto(ctx, cost, now, &d); err != nil {
+				return true, leaseError(err)
+			}
+		}
+		if d.Allowed {
+			v.limits, v.n = d.States, len(k.RateLimits)
+			return waited, nil
+		}
+		public := publicDecision(&d, k.RateLimits)
+		return waited, quotaError(k.ID, &public, len(k.RateLimits), cost)
 	}
-	if !d.Allowed {
-		return d.States, quotaError(keyID, d, len(limits), cost)
-	}
-	return d.States, nil
+	return true, c.chargeWith(ctx, v, cost, now)
 }
 
-// decide asks the limiter. Its faults are the store's: never a yes.
+// chargeWith asks the limiter that the caller brought.
+func (c *core) chargeWith(ctx context.Context, v *Validation, cost int64, now time.Time) error {
+	limits := v.key.RateLimits
+	d, err := c.decide(ctx, keySubject(v.key.ID), limits, cost, now)
+	if err != nil {
+		return err
+	}
+	if !d.Allowed {
+		return quotaError(v.key.ID, &d, len(limits), cost)
+	}
+	for i, s := range d.States[:len(limits)] {
+		v.limits[i] = leases.State{Remaining: s.Remaining, Reset: s.ResetAt.UnixMicro()}
+	}
+	v.n = len(limits)
+	return nil
+}
+
+// affordable refuses a cost that could never pass.
+func affordable(limits []RateLimit, cost int64) error {
+	for _, l := range limits {
+		if cost > l.Requests && l.Requests > 0 {
+			return invalid("Cost", "%d can never pass the limit of %s", cost, l)
+		}
+	}
+	return nil
+}
+
+// decide asks the limiter about any subject; a cost of 0 only looks. The limiter's
+// faults are the store's: never a yes.
 func (c *core) decide(ctx context.Context, subject Subject, limits []RateLimit, cost int64, now time.Time) (RateDecision, error) {
+	if c.leased != nil {
+		d, err := c.leased.Subject(subject, leaseLimits(limits)).Charge(ctx, cost, now)
+		if err != nil {
+			return RateDecision{}, leaseError(err)
+		}
+		return publicDecision(&d, limits), nil
+	}
 	charge := RateCharge{Subject: subject, Limits: limits, Cost: cost}
 	if c.ownClock {
 		charge.At = now
@@ -76,7 +125,7 @@ func (c *core) decide(ctx context.Context, subject Subject, limits []RateLimit, 
 
 // quotaError names, of the limits that had no room, the one that is over last:
 // before its end the request cannot pass.
-func quotaError(keyID uuid.UUID, d RateDecision, n int, cost int64) error {
+func quotaError(keyID uuid.UUID, d *RateDecision, n int, cost int64) error {
 	e := &QuotaError{KeyID: keyID}
 	for _, s := range d.States[:n] {
 		if s.Remaining < cost && s.ResetAt.After(e.ResetAt) {
@@ -96,7 +145,7 @@ func keySubject(id uuid.UUID) (s Subject) {
 // subject is what anything else is counted under: 32 bytes that no key's subject
 // can be, and that do not tell whose they are.
 func (c *Client) subject(name string) (s Subject) {
-	h := hmac.New(sha256.New, c.subjects)
+	h := hmac.New(sha256.New, c.shared.Load().subjects)
 	h.Write(c.scope.OrganizationID[:])
 	h.Write([]byte(name))
 	h.Sum(s[:0])

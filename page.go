@@ -19,7 +19,7 @@ func paginate[T any](c *Client, list string, opts ListOptions, read func(before 
 	if limit < 1 || limit > maxPage {
 		return Page[T]{}, invalid("Limit", "must be between 1 and %d, or 0 for %d", maxPage, defaultPage)
 	}
-	before, err := c.cursors.decode(list, opts.Cursor)
+	before, err := c.shared.Load().cursors.decode(list, opts.Cursor)
 	if err != nil {
 		return Page[T]{}, err
 	}
@@ -30,7 +30,7 @@ func paginate[T any](c *Client, list string, opts ListOptions, read func(before 
 	page := Page[T]{Items: items}
 	if len(items) > limit {
 		page.Items = items[:limit]
-		page.NextCursor = c.cursors.encode(list, id(items[limit-1]))
+		page.NextCursor = c.shared.Load().cursors.encode(list, id(items[limit-1]))
 	}
 	return page, nil
 }

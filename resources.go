@@ -136,12 +136,24 @@ func (c *Client) changeResource(ctx context.Context, verb string, kind ResourceK
 	op := operation{kind: kind, verb: verb, id: id}
 	if change.Name != nil {
 		op.detail = map[string]any{"name": *change.Name}
+	} else if op.stale, err = c.staleResource(ctx, kind, id); err != nil {
+		return ResourceRecord{}, err
 	}
 	err = c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
 		r, err = c.store.UpdateResource(ctx, m, ResourceRef{Scope: c.scope, Kind: kind, ID: id}, change)
 		return notFound(err, kind, id)
 	})
 	return r, err
+}
+
+// staleResource is what suspending, resuming or deleting makes stale: all that is
+// remembered of the organization.
+func (c *Client) staleResource(ctx context.Context, kind ResourceKind, id uuid.UUID) ([]Change, error) {
+	if kind == KindOrganization {
+		return staleOrganization(id), nil
+	}
+	r, err := c.getResource(ctx, kind, id)
+	return staleOrganization(r.OrganizationID), err
 }
 
 // deleteResource removes the keys that hold it, chunk by chunk, and then it. Keys
@@ -153,28 +165,38 @@ func (c *Client) deleteResource(ctx context.Context, kind ResourceKind, id uuid.
 	if c.view {
 		keys.Scope = c.scope
 	}
-	for {
+	err := ErrConflict
+	for range deleteRounds {
 		if err := c.managesTenancy(); err != nil {
 			return err
 		}
 		if _, err := c.deleteKeys(ctx, keys); err != nil {
 			return err
 		}
-		_, err := c.changeResource(ctx, "delete", kind, id, ResourceChange{Delete: true})
+		_, err = c.changeResource(ctx, "delete", kind, id, ResourceChange{Delete: true})
 		if !errors.Is(err, ErrConflict) {
 			return err
 		}
 	}
+	return err
 }
+
+// deleteRounds bounds how often a deletion starts again because keys were created
+// meanwhile.
+const deleteRounds = 10
 
 func (c *Client) link(ctx context.Context, verb string, productID, projectID uuid.UUID, linked bool) error {
 	if err := c.managesTenancy(); err != nil {
 		return err
 	}
-	if _, err := c.getResource(ctx, KindProject, projectID); err != nil {
+	project, err := c.getResource(ctx, KindProject, projectID)
+	if err != nil {
 		return err
 	}
-	op := operation{kind: KindProduct, verb: verb, id: productID, detail: map[string]any{"project": projectID}}
+	op := operation{
+		kind: KindProduct, verb: verb, id: productID, stale: staleOrganization(project.OrganizationID),
+		detail: map[string]any{"project": projectID},
+	}
 	return c.mutate(ctx, op, func(ctx context.Context, m Mutation) error {
 		ref := LinkRef{Scope: c.scope, ProjectID: projectID, ProductID: productID}
 		return notFound(c.store.SetLink(ctx, m, ref, linked), KindProduct, productID)

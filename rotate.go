@@ -34,7 +34,10 @@ func (c *Client) RotateKey(ctx context.Context, id uuid.UUID, params RotateParam
 	}
 	text, secret := c.newSecret(record, now)
 	rotation := Rotation{Secret: secret, OldEndsAt: now.Add(params.Overlap)}
-	op := operation{kind: KindKey, verb: "rotate", id: id, detail: map[string]any{"hint": secret.Hint, "old_ends_at": rotation.OldEndsAt}}
+	op := operation{
+		kind: KindKey, verb: "rotate", id: id, stale: staleKey(id),
+		detail: map[string]any{"hint": secret.Hint, "old_ends_at": rotation.OldEndsAt},
+	}
 	err = c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
 		record, err = c.store.RotateKey(ctx, m, KeyRef{Scope: c.scope, ID: id}, rotation)
 		return notFound(err, KindKey, id)
@@ -51,7 +54,7 @@ func (c *Client) RotateKey(ctx context.Context, id uuid.UUID, params RotateParam
 
 // newSecret makes a text for a key, and what is stored of it.
 func (c *core) newSecret(k KeyRecord, now time.Time) (text string, s SecretRecord) {
-	text = c.tagger.New(k.Head)
+	text = c.shared.Load().tagger.New(k.Head)
 	return text, SecretRecord{
 		KeyID: k.ID, Number: 1, Hash: c.signer.Sum(text), SigningID: c.signer.ID(), Hint: token.Hint(text), CreatedAt: now,
 	}

@@ -79,18 +79,26 @@ func matches(canaries []Canary, h *keyhash.Hasher) bool {
 	return false
 }
 
-// useShieldKeys derives what comes from the shield keys. Cursors and subjects
-// hang on the oldest one: all clients have it, and it does not change when signing
-// secrets do.
+// shared is what comes from the settings: all clients of a database have the
+// same. Cursors and subjects hang on the oldest shield key, which does not change
+// when signing secrets do.
+type shared struct {
+	tagger   *token.Tagger
+	cursors  cursorKey
+	subjects []byte // hides the subjects of Allow
+}
+
 func (c *core) useShieldKeys(shields [][]byte) error {
 	tagger, err := token.NewTagger(shields)
 	if err != nil {
 		return &unavailableError{op: "read settings", cause: err}
 	}
 	oldest := shields[len(shields)-1]
-	c.tagger = tagger
-	c.cursors = keyhash.Subkey(oldest, "apikeys/v1 cursor")
-	c.subjects = keyhash.Subkey(oldest, "apikeys/v1 subject")
+	c.shared.Store(&shared{
+		tagger:   tagger,
+		cursors:  keyhash.Subkey(oldest, "apikeys/v1 cursor"),
+		subjects: keyhash.Subkey(oldest, "apikeys/v1 subject"),
+	})
 	return nil
 }
 

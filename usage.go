@@ -43,20 +43,13 @@ func (c *core) sendUsage(ctx context.Context, b usage.Batch) error {
 	return c.store.AddUsage(ctx, batch)
 }
 
-// countUse counts an accepted validation, and notes in v how many there are.
-func (c *core) countUse(ctx context.Context, v *Validation, now time.Time) error {
-	k := v.record
-	counter := c.usage.Counter(k.ID, k.Secret.Number)
-	if c.strictUsage {
-		if err := counter.AcceptNow(ctx, now); err != nil {
-			return storeError("count use", err)
-		}
-		v.uses, v.lastUsed = k.UseCount+1, now
+// countUse counts an accepted validation.
+func (c *core) countUse(ctx context.Context, k *known, now time.Time) error {
+	if !c.strictUsage {
+		k.counter.Accept(now)
 		return nil
 	}
-	counter.Accept(now)
-	v.uses, v.lastUsed = c.withPending(k.ID, k.UseCount, k.LastUsedAt)
-	return nil
+	return storeError("count use", k.counter.AcceptNow(ctx, now))
 }
 
 // withPending adds the uses that this process has counted and not sent yet to what

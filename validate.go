@@ -60,57 +60,73 @@ func (c *Client) Validate(ctx context.Context, plaintext string, params Validate
 	if err := params.check(); err != nil {
 		return Validation{}, err
 	}
-	record, err := c.identify(ctx, plaintext)
+	m := c.moment()
+	k, err := c.judge(ctx, plaintext, params, m)
 	if err != nil {
 		return Validation{}, err
 	}
-	now := c.now() // after the read, which may have taken its time
-	if err := usable(record, now); err != nil {
-		return Validation{}, err
-	}
-	if err := c.permits(ctx, record, params); err != nil {
-		return Validation{}, err
-	}
-	v := Validation{record: record}
-	if !params.SkipRateLimit && len(record.RateLimits) > 0 {
-		if v.limits, err = c.charge(ctx, record, max(params.Cost, 1), now); err != nil {
+	v := Validation{key: k}
+	if !params.SkipRateLimit && len(k.RateLimits) > 0 {
+		waited, err := c.charge(ctx, &v, max(params.Cost, 1), m.now)
+		if err != nil {
 			return Validation{}, err
 		}
-		v.limited = len(record.RateLimits)
+		// After anything that blocked the key is judged again, by a new reading of the
+		// clock: it may have been revoked meanwhile. What was charged is lost then.
+		if waited && c.memory != nil {
+			m = c.moment()
+			if _, err := c.judge(ctx, plaintext, params, m); err != nil {
+				return Validation{}, err
+			}
+		}
 	}
 	if !params.SkipUsage {
-		if err := c.countUse(ctx, &v, now); err != nil {
+		if err := c.countUse(ctx, k, m.now); err != nil {
 			return Validation{}, err
 		}
+		v.used = m.now
 	}
 	return v, nil
 }
 
-// identify finds the key that a text belongs to. Whatever is not one of ours, by
-// shape or by tag, never reaches the store.
-func (c *Client) identify(ctx context.Context, text string) (*KeyRecord, error) {
-	if _, ok := token.Parse(text, c.heads); !ok || !c.tagger.Check(text) {
-		return nil, ErrInvalidKey
-	}
-	hashes := c.hashes(text)
-	found, err := c.keysByHash(ctx, hashes)
+// judge asks everything but the rate limits.
+func (c *Client) judge(ctx context.Context, text string, params ValidateParams, m moment) (*known, error) {
+	k, err := c.identify(ctx, text, m)
 	if err != nil {
 		return nil, err
 	}
-	record := match(hashes, found)
-	if record == nil || !c.inView(record) {
+	if c.memory == nil {
+		m = c.moment() // the read may have taken its time
+	}
+	if err := usable(&k.KeyRecord, m.now); err != nil {
+		return nil, err
+	}
+	if err := c.permits(ctx, &k.KeyRecord, params); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// identify finds the key that a text belongs to. Whatever is not one of ours, by
+// shape or by tag, never reaches the store.
+func (c *Client) identify(ctx context.Context, text string, m moment) (*known, error) {
+	if _, ok := token.Parse(text, c.heads); !ok {
 		return nil, ErrInvalidKey
 	}
-	if record.Secret.SigningID != c.signer.ID() {
-		c.rehash(ctx, record, hashes[0])
+	k, err := c.recall(ctx, text, c.signer.Sum(text), m)
+	if err != nil {
+		return nil, err
 	}
-	return record, nil
+	if !c.inView(k) {
+		return nil, ErrInvalidKey
+	}
+	return k, nil
 }
 
 // hashes returns what a text hashes to, under the signing secret first.
-func (c *core) hashes(text string) []Hash {
+func (c *core) hashes(text string, signed Hash) []Hash {
 	hashes := make([]Hash, 0, 1+len(c.accepted))
-	hashes = append(hashes, c.signer.Sum(text))
+	hashes = append(hashes, signed)
 	for _, h := range c.accepted {
 		hashes = append(hashes, h.Sum(text))
 	}
@@ -139,14 +155,14 @@ func match(hashes []Hash, found []KeyRecord) *KeyRecord {
 }
 
 // inView tells whether the key lies within this view of the client.
-func (c *Client) inView(k *KeyRecord) bool {
+func (c *Client) inView(k *known) bool {
 	return !c.view || k.OrganizationID == c.scope.OrganizationID && (c.scope.OwnerID == "" || k.OwnerID == c.scope.OwnerID)
 }
 
 // rehash adds the hash under the signing secret to a key that was known only
 // under an accepted one, so that the old secret can be retired one day. It is
 // done in passing: if it fails, the next use tries again.
-func (c *Client) rehash(ctx context.Context, k *KeyRecord, hash Hash) {
+func (c *core) rehash(ctx context.Context, k *KeyRecord, hash Hash) {
 	secret := k.Secret
 	secret.KeyID, secret.Hash, secret.SigningID = k.ID, hash, c.signer.ID()
 	ctx, cancel := c.call(ctx)
@@ -248,7 +264,7 @@ func (c *Client) checkResource(ctx context.Context, k *KeyRecord, p ValidatePara
 	if p.ProjectID == uuid.Nil && p.ProductID == uuid.Nil || project == k.ProjectID && product == k.ProductID {
 		return checkOwnLink(k)
 	}
-	b, err := c.binding(ctx, project, product)
+	b, err := c.recallBinding(ctx, project, product)
 	if err != nil {
 		return err
 	}

@@ -6,17 +6,19 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/apikeys-platform/apikeys/internal/leases"
 )
 
 // Validation is what [Client.Validate] found out about an accepted key. It is
 // a small value that owns nothing others can change; its methods are safe for
 // concurrent use. The zero Validation is nobody's.
 type Validation struct {
-	record   *KeyRecord // shared with others: never written to, never handed out
-	uses     int64      // of the key, this one included; 0: not counted
-	lastUsed time.Time
-	limits   [maxLimits]LimitState
-	limited  int // how many of limits there are
+	key *known // shared with others: never written to, never handed out
+	// used is when this use was counted; zero: it was not.
+	used   time.Time
+	limits [maxLimits]leases.State // of the key's limits, in their order
+	n      int                     // how many were charged: all or none
 }
 
 // KeyID returns the key's id.
@@ -43,9 +45,10 @@ func (v Validation) HasScope(scope string) bool { return covers(v.at().Scopes, s
 // Key returns a copy of everything known of the key, UseCount and LastUsedAt as
 // of this use. It decodes the key's Custom data; the other methods cost nothing.
 func (v Validation) Key() Key {
-	key, _ := keyOf(*v.at()) // identify has seen that it can be decoded
-	if v.uses > 0 {
-		key.UseCount, key.LastUsedAt = v.uses, v.lastUsed
+	key, _ := keyOf(*v.at()) // fetch has seen that it can be decoded
+	if !v.used.IsZero() {
+		key.UseCount = v.key.uses + v.key.counter.Accepted()
+		key.LastUsedAt = v.used.UTC().Truncate(time.Microsecond)
 	}
 	return key
 }
@@ -54,7 +57,10 @@ func (v Validation) Key() Key {
 // use, the most restrictive first: what has the least left. Empty when the key
 // has none, or SkipRateLimit was set.
 func (v Validation) Limits() []LimitState {
-	limits := slices.Clone(v.limits[:v.limited])
+	limits := make([]LimitState, v.n)
+	for i := range limits {
+		limits[i] = publicState(v.key.RateLimits[i], v.limits[i])
+	}
 	sortLimits(limits)
 	return limits
 }
@@ -66,8 +72,8 @@ func sortLimits(limits []LimitState) {
 }
 
 func (v Validation) at() *KeyRecord {
-	if v.record == nil {
+	if v.key == nil {
 		return &KeyRecord{}
 	}
-	return v.record
+	return &v.key.KeyRecord
 }

@@ -1,0 +1,60 @@
+package apikeys_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/apikeys-platform/apikeys"
+	"github.com/apikeys-platform/apikeys/apikeystest"
+	"github.com/apikeys-platform/apikeys/store/sqlite"
+)
+
+// benchKeys returns a client as it is by default, on SQLite in memory, and n keys
+// with one limit each that is never reached.
+func benchKeys(b *testing.B, n int) (*apikeys.Client, []string) {
+	b.Helper()
+	ctx := context.Background()
+	db := must(sqlite.Open(ctx, ":memory:"))(b)
+	b.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(ctx); err != nil {
+		b.Fatal(err)
+	}
+	client := must(apikeys.New(ctx, db, apikeys.Config{SigningSecret: apikeys.NewSecret(apikeystest.SigningSecret)}))(b)
+	b.Cleanup(func() { _ = client.Close(ctx) })
+	org := must(client.CreateOrganization(ctx, "bench"))(b)
+	texts := make([]string, n)
+	for i := range texts {
+		texts[i] = issue(b, client, apikeys.CreateKeyParams{OrganizationID: org.ID, Metadata: apikeys.KeyMetadata{
+			Scopes: []string{"read", "write"}, RateLimits: []apikeys.RateLimit{apikeys.PerDay(1e12)},
+		}}).Plaintext.Reveal()
+		must(client.Validate(ctx, texts[i], apikeys.ValidateParams{}))(b)
+	}
+	return client, texts
+}
+
+func BenchmarkValidateCached(b *testing.B) {
+	for _, n := range []int{1, 10_000} {
+		client, texts := benchKeys(b, n)
+		ctx, params := context.Background(), apikeys.ValidateParams{Scopes: []string{"read"}}
+		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := client.Validate(ctx, texts[i%n], params); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("keys=%d/parallel", n), func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i++ {
+					if _, err := client.Validate(ctx, texts[i%n], params); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,113 @@
+package apikeys
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/apikeys-platform/apikeys/internal/leases"
+)
+
+// startLeases makes the limiter that is used when the caller brings none.
+func (c *core) startLeases() {
+	if c.limiter != nil {
+		return
+	}
+	options := leases.Options{
+		Take:     c.takeLeases,
+		Return:   c.returnLeases,
+		Timeout:  c.opTimeout,
+		Injected: c.ownClock,
+	}
+	if c.ownClock {
+		options.Now = c.clock
+	}
+	if c.memory != nil {
+		options.Local = c.memory.looks.Outage
+	}
+	c.leased = leases.New(options)
+}
+
+func (c *core) takeLeases(ctx context.Context, requests []leases.Request) ([]leases.Grant, error) {
+	asked := make([]LeaseRequest, len(requests))
+	for i, r := range requests {
+		asked[i] = LeaseRequest{Subject: r.Subject, At: r.At, Parts: make([]LeasePart, len(r.Parts))}
+		for j, p := range r.Parts {
+			asked[i].Parts[j] = LeasePart{Limit: RateLimit{p.Limit.Max, windowOf(p.Limit.Span)}, Want: p.Want}
+		}
+	}
+	granted, err := c.store.TakeLeases(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	grants := make([]leases.Grant, len(granted))
+	for i, g := range granted {
+		grants[i] = leases.Grant{Now: g.Now, Parts: make([]leases.Granted, len(g.Parts))}
+		for j, p := range g.Parts {
+			grants[i].Parts[j] = leases.Granted(p)
+		}
+	}
+	return grants, nil
+}
+
+func (c *core) returnLeases(ctx context.Context, unused []leases.Unused) error {
+	back := make([]LeaseReturn, len(unused))
+	for i, u := range unused {
+		back[i] = LeaseReturn{Subject: u.Subject, Window: windowOf(u.Span), Start: u.Start, Unused: u.Unused}
+	}
+	return c.store.ReturnLeases(ctx, back)
+}
+
+func windowOf(span time.Duration) RateLimitWindow { return RateLimitWindow(span / time.Second) }
+
+func leaseLimits(limits []RateLimit) []leases.Limit {
+	list := make([]leases.Limit, len(limits))
+	for i, l := range limits {
+		list[i] = leases.Limit{Max: l.Requests, Span: l.Window.Duration()}
+	}
+	return list
+}
+
+// memoryLimiter is NewMemoryLimiter's.
+type memoryLimiter struct{ limiter *leases.Limiter }
+
+// NewMemoryLimiter returns a limiter that counts in this process alone and never
+// asks a store: each process admits the whole limit. For a single process, or
+// where about is good enough.
+func NewMemoryLimiter() RateLimiter {
+	return memoryLimiter{leases.NewMemory(leases.Options{})}
+}
+
+// Charge counts in memory.
+func (m memoryLimiter) Charge(ctx context.Context, c RateCharge) (RateDecision, error) {
+	now := c.At
+	if now.IsZero() {
+		now = time.Now()
+	}
+	d, err := m.limiter.Subject(c.Subject, leaseLimits(c.Limits)).Charge(ctx, c.Cost, now)
+	if err != nil {
+		return RateDecision{}, leaseError(err)
+	}
+	return publicDecision(&d, c.Limits), nil
+}
+
+// publicDecision gives a decision its public form.
+func publicDecision(d *leases.Decision, limits []RateLimit) RateDecision {
+	public := RateDecision{Allowed: d.Allowed, Now: d.Now()}
+	for i, limit := range limits {
+		public.States[i] = publicState(limit, d.States[i])
+	}
+	return public
+}
+
+func publicState(limit RateLimit, s leases.State) LimitState {
+	return LimitState{Limit: limit, Remaining: s.Remaining, ResetAt: s.ResetAt()}
+}
+
+// leaseError gives an error of the leases its public form.
+func leaseError(err error) error {
+	if errors.Is(err, leases.ErrClosed) {
+		return ErrClosed
+	}
+	return storeError("rate limit", err)
+}
