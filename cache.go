@@ -75,6 +75,15 @@ func (c *core) startMemory(config Config) {
 	c.memory = m
 }
 
+// firstLook learns where the history stands, so that the first request need not
+// wait for it.
+func (c *core) firstLook(ctx context.Context) error {
+	if c.memory == nil {
+		return nil
+	}
+	return storeError("read changes", c.memory.looks.Ensure(ctx, keycache.Now()))
+}
+
 // unreachable tells of a store that did not answer, or not in time: the one
 // trouble that an outage grace is for.
 func unreachable(err error) bool {
@@ -83,6 +92,7 @@ func unreachable(err error) bool {
 
 // look asks the store what changed since a mark.
 func (c *core) look(ctx context.Context, since keycache.Mark) (keycache.ChangeSet, error) {
+	c.calls.changes.Add(1)
 	set, err := c.store.Changes(ctx, ChangeMark{Revision: since.Revision, Stamp: since.Stamp})
 	if err != nil {
 		return keycache.ChangeSet{}, err

@@ -117,7 +117,10 @@ type core struct {
 	writer      uuid.UUID
 	usage       *usage.Recorder
 	strictUsage bool
-	closed      atomic.Bool
+
+	calls   calls
+	refused refusals
+	closed  atomic.Bool
 }
 
 // New returns a client on the store. It reads the settings that all clients of
@@ -142,6 +145,9 @@ func New(ctx context.Context, store Store, config Config) (*Client, error) {
 	c.startUsage(config.UsageFlushInterval)
 	c.startMemory(config)
 	c.startLeases()
+	if err := c.firstLook(ctx); err != nil {
+		return nil, errors.Join(err, (&Client{core: c}).Close(ctx))
+	}
 	return &Client{core: c}, nil
 }
 

@@ -134,6 +134,7 @@ func (c *Client) checkBinding(ctx context.Context, params CreateKeyParams) error
 func (c *core) binding(ctx context.Context, projectID, productID uuid.UUID) (Binding, error) {
 	ctx, cancel := c.call(ctx)
 	defer cancel()
+	c.calls.bindings.Add(1)
 	b, err := c.store.Binding(ctx, projectID, productID)
 	return b, storeError("read project and product", err)
 }

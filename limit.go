@@ -62,8 +62,8 @@ func (c *core) charge(ctx context.Context, v *Validation, cost int64, now time.T
 	if k.subject != nil {
 		if !k.subject.TryInto(cost, now, &d) {
 			waited = true
-			if err := k.subject.ChargeInto(ctx, cost, now, &d); err != nil {
-				return true, leaseError(err)
+			if err := c.lease(ctx, k.subject, cost, now, &d); err != nil {
+				return true, err
 			}
 		}
 		if d.Allowed {
@@ -74,6 +74,23 @@ func (c *core) charge(ctx context.Context, v *Validation, cost int64, now time.T
 		return waited, quotaError(k.ID, &public, len(k.RateLimits), cost)
 	}
 	return true, c.chargeWith(ctx, v, cost, now)
+}
+
+// lease charges with what the store has to grant. When the store cannot be reached
+// and the outage grace covers that, limits are counted in this process alone; a look
+// finds out.
+func (c *core) lease(ctx context.Context, subject *leases.Subject, cost int64, now time.Time, d *leases.Decision) error {
+	err := subject.ChargeInto(ctx, cost, now, d)
+	if err != nil && c.memory != nil && unreachable(err) {
+		c.memory.looks.Probe(ctx)
+		if c.memory.looks.Outage() {
+			err = subject.ChargeInto(ctx, cost, c.moment().now, d)
+		}
+	}
+	if err != nil {
+		return leaseError(err)
+	}
+	return nil
 }
 
 // chargeWith asks the limiter that the caller brought.

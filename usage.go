@@ -40,6 +40,7 @@ func (c *core) sendUsage(ctx context.Context, b usage.Batch) error {
 			KeyID: d.Key, Secret: d.Secret, Hour: d.Hour, Outcome: d.Outcome, Count: d.Count, LastAt: d.LastAt,
 		}
 	}
+	c.calls.usage.Add(1)
 	return c.store.AddUsage(ctx, batch)
 }
 

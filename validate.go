@@ -54,6 +54,14 @@ func (c *Client) Verify(ctx context.Context, plaintext string) (*Key, error) {
 // documentation for the order, and [Client.Explain] for all of the answers. A
 // request that is refused counts neither as a use nor against a limit.
 func (c *Client) Validate(ctx context.Context, plaintext string, params ValidateParams) (Validation, error) {
+	v, err := c.validate(ctx, plaintext, params)
+	if err != nil {
+		return Validation{}, c.refused.note(err)
+	}
+	return v, nil
+}
+
+func (c *Client) validate(ctx context.Context, plaintext string, params ValidateParams) (Validation, error) {
 	if err := c.ready(); err != nil {
 		return Validation{}, err
 	}
@@ -136,6 +144,7 @@ func (c *core) hashes(text string, signed Hash) []Hash {
 func (c *core) keysByHash(ctx context.Context, hashes []Hash) ([]KeyRecord, error) {
 	ctx, cancel := c.call(ctx)
 	defer cancel()
+	c.calls.keys.Add(1)
 	found, err := c.store.KeysByHash(ctx, hashes)
 	return found, storeError("read key", err)
 }

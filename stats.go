@@ -1,0 +1,106 @@
+package apikeys
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Stats is what a client did since it was made. Reading it is cheap: give it to
+// expvar, Prometheus or OpenTelemetry as often as they ask.
+type Stats struct {
+	// Hits and Misses tell how often a key was found in memory. A strict client has
+	// neither.
+	Hits, Misses int64
+	// Cached is how many keys are remembered now.
+	Cached int64
+
+	// StoreCalls counts the calls of the request path by what they are for.
+	StoreCalls StoreCalls
+	// Refused counts refused validations by the error's code ("expired_key").
+	Refused map[string]int64
+
+	// Looks tells how often the store was asked what changed, and how often it
+	// failed; Revision is what it said last, RevisionAge how long ago. RevisionAge is
+	// negative before the first look. Resets counts the looks that found another
+	// history: a database that was restored, or failed over.
+	Looks, LooksFailed, Resets int64
+	Revision                   int64
+	RevisionAge                time.Duration
+
+	// Leases tells of the default limiter: leases taken from the store, and charges
+	// refused from memory because a window was known to be full.
+	Leases, LimitedInMemory int64
+
+	// UsagePending is how many counts wait to be written; UsageDropped how many were
+	// given up because the store did not answer for too long.
+	UsagePending, UsageDropped int64
+	// UsageFlushes and UsageFailures count the batches sent, and those that failed.
+	UsageFlushes, UsageFailures int64
+}
+
+// StoreCalls counts calls of the store.
+type StoreCalls struct {
+	Keys     int64 // keys read by hash
+	Bindings int64 // projects and products read
+	Leases   int64 // parts of rate limit windows taken
+	Usage    int64 // batches of counts written
+	Changes  int64 // looks at what changed
+}
+
+// calls counts what StoreCalls reports.
+type calls struct {
+	keys, bindings, leases, usage, changes atomic.Int64
+}
+
+// refusalCodes are those that Validate can return.
+var refusalCodes = [...]string{
+	CodeInvalidKey, CodeExpiredKey, CodeRetiredSecret, CodeRevokedKey, CodeDisabledKey, CodeSuspended,
+	CodeInsufficientScope, CodeQuotaExceeded, CodeInvalidArgument, CodeUnavailable, CodeClosed,
+}
+
+// refusals counts refused validations by code.
+type refusals [len(refusalCodes)]atomic.Int64
+
+// note counts an error of Validate, and returns it.
+func (r *refusals) note(err error) error {
+	ours, ok := err.(Error) //nolint:errorlint // Validate wraps nothing around ours
+	if !ok {
+		return err
+	}
+	code := ours.Code()
+	for i, known := range refusalCodes {
+		if known == code {
+			r[i].Add(1)
+			break
+		}
+	}
+	return err
+}
+
+// Stats tells what the client did since it was made; all views share one count.
+func (c *Client) Stats() Stats {
+	s := Stats{Refused: map[string]int64{}, RevisionAge: -1}
+	for i, code := range refusalCodes {
+		if n := c.refused[i].Load(); n > 0 {
+			s.Refused[code] = n
+		}
+	}
+	s.StoreCalls = StoreCalls{
+		Keys: c.calls.keys.Load(), Bindings: c.calls.bindings.Load(), Leases: c.calls.leases.Load(),
+		Usage: c.calls.usage.Load(), Changes: c.calls.changes.Load(),
+	}
+	if c.memory != nil {
+		keys, looks := c.memory.keys.Stats(), c.memory.looks.Stats()
+		s.Hits, s.Misses, s.Cached = keys.Hits, keys.Misses, int64(keys.Entries)
+		s.Looks, s.LooksFailed, s.Resets = looks.Looks, looks.Failed, looks.Resets
+		s.Revision, s.RevisionAge = looks.Revision, looks.Age
+	}
+	if c.leased != nil {
+		l := c.leased.Stats()
+		s.Leases, s.LimitedInMemory = l.Leases, l.Refused
+	}
+	u := c.usage.Stats()
+	s.UsagePending, s.UsageDropped = u.Pending+u.Queued, u.DroppedAccepted+u.DroppedRefused
+	s.UsageFlushes, s.UsageFailures = u.Batches, u.Failures
+	return s
+}
