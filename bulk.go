@@ -17,7 +17,7 @@ func (c *Client) DeleteKey(ctx context.Context, id uuid.UUID) error {
 	if id == uuid.Nil {
 		return &NotFoundError{Kind: KindKey, ID: id}
 	}
-	n, err := c.deleteKeys(ctx, KeyQuery{Scope: c.scope, ID: id})
+	n, err := c.deleteSome(ctx, KeyQuery{Scope: c.scope, ID: id})
 	if err == nil && n == 0 {
 		return &NotFoundError{Kind: KindKey, ID: id}
 	}
@@ -41,8 +41,10 @@ func (c *Client) RevokeKeys(ctx context.Context, filter KeyFilter, params Revoke
 	}
 	q.Limit = chunk
 	op := operation{kind: KindKey, verb: "revoke", id: q.Scope.OrganizationID, stale: q.stale()}
-	return c.inChunks(ctx, op, func(ctx context.Context, m Mutation) ([]uuid.UUID, error) {
-		return c.store.RevokeKeys(ctx, m, q, params.Reason)
+	return inChunks(func() (int, error) {
+		return c.some(ctx, op, func(ctx context.Context, m Mutation) ([]uuid.UUID, error) {
+			return c.store.RevokeKeys(ctx, m, q, params.Reason)
+		})
 	})
 }
 
@@ -70,10 +72,15 @@ func (c *Client) PurgeKeys(ctx context.Context, params PurgeParams) (int, error)
 // store names one by one in its changes.
 const chunk = 256
 
+// deleteKeys erases all that the query selects.
 func (c *Client) deleteKeys(ctx context.Context, q KeyQuery) (int, error) {
+	return inChunks(func() (int, error) { return c.deleteSome(ctx, q) })
+}
+
+func (c *Client) deleteSome(ctx context.Context, q KeyQuery) (int, error) {
 	q.Limit = chunk
 	op := operation{kind: KindKey, verb: "delete", id: q.ID, stale: q.stale()}
-	return c.inChunks(ctx, op, func(ctx context.Context, m Mutation) ([]uuid.UUID, error) {
+	return c.some(ctx, op, func(ctx context.Context, m Mutation) ([]uuid.UUID, error) {
 		return c.store.DeleteKeys(ctx, m, q)
 	})
 }
@@ -94,17 +101,24 @@ func staleOrganization(id uuid.UUID) []Change {
 }
 
 // inChunks repeats a bulk operation, each time as a new one, until it finds
-// nothing more to do.
-func (c *Client) inChunks(ctx context.Context, op operation, do func(context.Context, Mutation) ([]uuid.UUID, error)) (total int, err error) {
+// nothing more to do. A short chunk is not the end: keys may have stopped matching
+// between their selection and their lock.
+func inChunks(some func() (int, error)) (total int, err error) {
 	for {
-		var ids []uuid.UUID
-		err := c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
-			ids, err = do(ctx, m)
-			return err
-		})
-		total += len(ids)
-		if err != nil || len(ids) < chunk {
+		n, err := some()
+		total += n
+		if err != nil || n == 0 {
 			return total, err
 		}
 	}
+}
+
+// some runs one chunk of a bulk operation and returns how many keys it touched.
+func (c *Client) some(ctx context.Context, op operation, do func(context.Context, Mutation) ([]uuid.UUID, error)) (int, error) {
+	var ids []uuid.UUID
+	err := c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
+		ids, err = do(ctx, m)
+		return err
+	})
+	return len(ids), err
 }

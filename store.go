@@ -24,8 +24,10 @@ import (
 //     ErrNotFound, exactly as if it did not exist.
 //   - ErrNotFound, ErrAlreadyExists, ErrConflict are returned where the comments
 //     say so. ErrOutcomeUnknown says that the commit was sent and its answer
-//     lost. Any other error says that the call did nothing. Errors never hold a
-//     hash, a setting, a query argument or a DSN.
+//     lost. Any other error says that the call did nothing; one that is
+//     ErrUnavailable or context.DeadlineExceeded, that the database could not be
+//     reached or did not answer in time. Errors never hold a hash, a setting, a
+//     query argument or a DSN.
 //   - Deadlocks, serialization failures and busy databases are retried by the
 //     store, a few times, while the context allows it.
 //

@@ -37,6 +37,9 @@ func versions(dialect Dialect) (database.Store, []goose.ProviderOption, error) {
 		// No lock beside SQLite's own: see sqliteVersions.
 		store, err := database.NewStoreFromQuerier(Table, sqliteVersions{})
 		return store, nil, err
+	case Postgres:
+		store, err := database.NewStoreFromQuerier(Table, postgresVersions{})
+		return store, []goose.ProviderOption{goose.WithLocker(&postgresLock{})}, err
 	}
 	return nil, nil, fmt.Errorf("migrations: unknown database %q", dialect)
 }

@@ -4,6 +4,7 @@
 // The files also run under the goose command, with the same version table:
 //
 //	goose -dir migrations/sqlite -table apikeys_schema_version sqlite3 app.db up
+//	goose -dir migrations/postgres -table apikeys_schema_version postgres "$DSN" up
 //
 // All tables are named apikeys_…, so that they can live in a database of yours. A
 // database that is newer than the program is left as it is: a release works on the
@@ -23,7 +24,7 @@ import (
 
 // FS holds the migrations, a folder for each database.
 //
-//go:embed sqlite/*.sql
+//go:embed sqlite/*.sql postgres/*.sql
 var FS embed.FS
 
 // Table is where the applied versions are kept.
@@ -34,7 +35,8 @@ type Dialect string
 
 // The databases.
 const (
-	SQLite Dialect = "sqlite"
+	SQLite   Dialect = "sqlite"
+	Postgres Dialect = "postgres"
 )
 
 // ErrLocked is returned when another process kept the database locked for longer
@@ -46,19 +48,14 @@ var ErrLocked = errors.New("migrations: another process is migrating or has lock
 // most, then [ErrLocked] is returned. When nothing is missing it only reads.
 //
 // An SQLite db should begin its transactions with BEGIN IMMEDIATE (_txlock=immediate).
+// A Postgres db needs two connections at a time: one of them holds an advisory lock.
 func Up(ctx context.Context, db *sql.DB, dialect Dialect) error {
-	return inTurn(ctx, db, dialect, func(p *goose.Provider, latest int64) error {
-		_, err := p.Up(ctx)
-		return err
-	}, func(version, latest int64) bool { return version >= latest })
+	return inTurn(ctx, db, dialect, up, patience)
 }
 
 // Down removes all tables and everything in them.
 func Down(ctx context.Context, db *sql.DB, dialect Dialect) error {
-	return inTurn(ctx, db, dialect, func(p *goose.Provider, latest int64) error {
-		_, err := p.DownTo(ctx, 0)
-		return err
-	}, func(version, latest int64) bool { return version <= 0 })
+	return inTurn(ctx, db, dialect, down, patience)
 }
 
 // Version returns the version of a database; 0 when it has no tables.
@@ -85,7 +82,7 @@ func Latest(dialect Dialect) (int64, error) {
 
 func files(dialect Dialect) (fs.FS, error) {
 	switch dialect {
-	case SQLite:
+	case SQLite, Postgres:
 		return fs.Sub(FS, string(dialect))
 	}
 	return nil, fmt.Errorf("migrations: unknown database %q", dialect)

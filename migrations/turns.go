@@ -16,40 +16,61 @@ import (
 // patience bounds the wait for other processes.
 const patience = 30 * time.Second
 
-// inTurn runs goose until the database is where it should be. A run fails when
-// another process was first, and the next one finds less to do; or when another
-// has the database. Whoever fails without either has a failure of its own.
-func inTurn(ctx context.Context, db *sql.DB, dialect Dialect, run func(*goose.Provider, int64) error, arrived func(version, latest int64) bool) error {
+// direction is what goose is asked to do, and when it is done.
+type direction struct {
+	run     func(ctx context.Context, p *goose.Provider) error
+	arrived func(version, latest int64) bool
+}
+
+var (
+	up = direction{
+		run:     func(ctx context.Context, p *goose.Provider) error { _, err := p.Up(ctx); return err },
+		arrived: func(version, latest int64) bool { return version >= latest },
+	}
+	down = direction{
+		run:     func(ctx context.Context, p *goose.Provider) error { _, err := p.DownTo(ctx, 0); return err },
+		arrived: func(version, _ int64) bool { return version <= 0 },
+	}
+)
+
+// inTurn runs goose until the database is where it should be.
+func inTurn(ctx context.Context, db *sql.DB, dialect Dialect, to direction, patience time.Duration) error {
 	latest, err := Latest(dialect)
 	if err != nil {
 		return err
 	}
-	for begun := time.Now(); ; {
-		p, store, err := provider(db, dialect)
-		if err != nil {
-			return err
-		}
-		before, err := version(ctx, db, store)
-		if err == nil && arrived(before, latest) {
-			return nil
-		}
-		if err == nil {
-			err = run(p, latest)
-		}
-		if err == nil {
-			return nil
-		}
-		after, readErr := version(ctx, db, store)
+	for begun := time.Now(); ; pause(ctx) {
+		again, err := step(ctx, db, dialect, to, latest)
 		switch {
+		case err == nil:
+			return nil
 		case ctx.Err() != nil:
 			return fmt.Errorf("migrations: %w", ctx.Err())
-		case !busy(err) && (readErr == nil || !busy(readErr)) && after == before:
+		case !again:
 			return fmt.Errorf("migrations: %w", err)
 		case time.Since(begun) > patience:
 			return ErrLocked
 		}
-		pause(ctx)
 	}
+}
+
+// step runs goose once. It fails, and may be tried again, when another process was
+// first, after which there is less to do; or when another has the database. Who
+// fails without either has a failure of its own.
+func step(ctx context.Context, db *sql.DB, dialect Dialect, to direction, latest int64) (again bool, err error) {
+	p, store, err := provider(db, dialect) // a new one each time: it remembers whether there is a version table
+	if err != nil {
+		return false, err
+	}
+	before, err := version(ctx, db, store)
+	if err != nil || to.arrived(before, latest) {
+		return busy(err), err
+	}
+	if err = to.run(ctx, p); err == nil {
+		return false, nil
+	}
+	after, errRead := version(ctx, db, store)
+	return after != before || busy(err) || busy(errRead), err
 }
 
 // version returns the version of a database without making the version table,

@@ -47,14 +47,17 @@ func NewDB(c DBConfig) *DB {
 	}
 }
 
+// Query implements Conn, on a reader.
 func (d *DB) Query(ctx context.Context, query string, args ...any) (Rows, error) {
 	return d.readers.Query(ctx, query, args...)
 }
 
+// Exec implements Conn, on a reader.
 func (d *DB) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	return d.readers.Exec(ctx, query, args...)
 }
 
+// ExecEach implements Conn, on a reader.
 func (d *DB) ExecEach(ctx context.Context, query string, rows [][]any) ([]int64, error) {
 	return d.readers.ExecEach(ctx, query, rows)
 }
@@ -64,8 +67,16 @@ func (d *DB) Looks() Conn { return d.looker }
 
 // Begin implements Database.
 func (d *DB) Begin(ctx context.Context, _ TxOptions) (Tx, error) {
+	return d.BeginWith(ctx, func(ctx context.Context) (*sql.Tx, error) {
+		return d.writer.db.BeginTx(ctx, &sql.TxOptions{Isolation: d.isolation})
+	})
+}
+
+// BeginWith is Begin with a transaction that the caller makes, on any connection of
+// the Writer.
+func (d *DB) BeginWith(ctx context.Context, begin func(context.Context) (*sql.Tx, error)) (Tx, error) {
 	d.writer.prepareWanted(ctx)
-	tx, err := d.writer.db.BeginTx(ctx, &sql.TxOptions{Isolation: d.isolation})
+	tx, err := begin(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,10 @@
 package sqlstore
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/apikeys-platform/apikeys"
+)
 
 // problem is an error of this package: a constant text, safe to show.
 type problem string
@@ -43,3 +47,7 @@ func (f *Fault) Error() string {
 	}
 	return fmt.Sprintf("%s: %s (code %s)", f.Database, f.Reason, f.Code)
 }
+
+// Is tells that a fault without a code is ErrUnavailable: there was no connection,
+// or no answer.
+func (f *Fault) Is(target error) bool { return f.Code == "" && target == apikeys.ErrUnavailable }

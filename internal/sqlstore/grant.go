@@ -48,14 +48,13 @@ func offer(w window, part apikeys.LeasePart, now time.Time) apikeys.GrantedPart 
 	start := part.Limit.Window.Start(now)
 	p := apikeys.GrantedPart{Start: start}
 	span := int64(part.Limit.Window)
-	switch ahead := w.starts - start.Unix(); {
-	case ahead == 0:
+	switch w.starts - start.Unix() {
+	case 0:
 		p.Used = w.used
-	case ahead == span:
+	case span:
 		// The next window was opened already: this clock is behind. What is
 		// written of the next one stays, and this one is over.
 		p.Used = part.Limit.Requests
-		return p
 	default:
 		// An older window makes room. One that lies a whole window or more ahead
 		// was opened by a clock gone wrong, and would else stay closed until then.

@@ -165,29 +165,30 @@ func TestMemoryIsOneDatabaseForAllGoroutines(t *testing.T) {
 	}
 }
 
-// TestMemorySurvivesCallersThatGiveUp: the driver gives up a connection that was
-// interrupted, and a database in memory would go with its last one.
+// TestMemorySurvivesCallersThatGiveUp: a connection that was interrupted is given
+// up, and a database in memory goes with its last one.
 func TestMemorySurvivesCallersThatGiveUp(t *testing.T) {
 	t.Parallel()
 	s := open(t, ":memory:")
 	createOrganization(t, s)
-	many := make([]apikeys.KeyRecord, 2000)
-	for i := range many {
-		many[i] = newKey()
+	many := newKeys(1000)
+	if _, err := s.CreateKeys(t.Context(), mutation(), many); err != nil {
+		t.Fatal(err)
 	}
-	for i := range 20 {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*2*time.Millisecond)
-		_, _ = s.CreateKeys(ctx, mutation(), many)
-		_, _ = s.ListKeys(ctx, apikeys.KeyQuery{Search: "no such key"})
+	interrupted := 0
+	for i := range 100 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*20*time.Microsecond)
+		_, err := s.ListKeys(ctx, apikeys.KeyQuery{Search: "no such key"})
 		cancel()
+		if err != nil {
+			interrupted++
+		}
+		if _, _, err := s.GetKey(t.Context(), apikeys.KeyRef{ID: many[0].ID}); err != nil {
+			t.Fatalf("after a caller that gave up: got error %v", err)
+		}
 	}
-	found, err := s.ListResources(t.Context(), apikeys.ResourceQuery{Kind: apikeys.KindOrganization})
-	if err != nil || len(found) != 1 {
-		t.Errorf("got %d organizations, %v, want the one there was", len(found), err)
-	}
-	keys, err := s.ListKeys(t.Context(), apikeys.KeyQuery{})
-	if n := len(keys); err != nil || n != 0 && n != len(many) {
-		t.Errorf("got %d keys, %v, want all or none", n, err)
+	if interrupted == 0 {
+		t.Error("no caller gave up: the test is of no use on this machine")
 	}
 }
 
@@ -239,21 +240,11 @@ func TestBusyIsWaitedForAsLongAsTheContextAllows(t *testing.T) {
 	if _, err := s.ListKeys(t.Context(), apikeys.KeyQuery{}); err != nil {
 		t.Errorf("reading beside a writer: got error %v", err)
 	}
-	done := make(chan error, 1)
-	go func() {
-		_, err := s.CreateKeys(t.Context(), mutation(), []apikeys.KeyRecord{k})
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		t.Errorf("got %v while another has the lock", err)
-	case <-time.After(500 * time.Millisecond): // longer than the driver waits by itself
-	}
-	if err := lock.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-done; err != nil {
-		t.Errorf("after the lock: got error %v", err)
+	// Longer than the driver waits by itself.
+	timer := time.AfterFunc(500*time.Millisecond, func() { _ = lock.Rollback() })
+	defer timer.Stop()
+	if _, err := s.CreateKeys(t.Context(), mutation(), []apikeys.KeyRecord{k}); err != nil {
+		t.Errorf("when the lock is gone: got error %v", err)
 	}
 }
 
@@ -261,10 +252,7 @@ func TestCallersThatGiveUpLeaveNoLock(t *testing.T) {
 	t.Parallel()
 	s := openFile(t)
 	createOrganization(t, s)
-	many := make([]apikeys.KeyRecord, 3000)
-	for i := range many {
-		many[i] = newKey()
-	}
+	many := newKeys(3000)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := s.CreateKeys(ctx, mutation(), many); !errors.Is(err, context.DeadlineExceeded) {

@@ -158,6 +158,14 @@ func newKey() apikeys.KeyRecord {
 	}
 }
 
+func newKeys(n int) []apikeys.KeyRecord {
+	keys := make([]apikeys.KeyRecord, n)
+	for i := range keys {
+		keys[i] = newKey()
+	}
+	return keys
+}
+
 func createForEver(ctx context.Context, s *sqlite.Store, report io.Writer) error {
 	for {
 		k := newKey()

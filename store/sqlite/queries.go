@@ -27,7 +27,8 @@ const (
    AND (? = 0 OR r.organization_id = ?)
    AND (? = 0 OR r.id = ?)
    AND (? = 0 OR r.name = ?)
-   AND (? = 0 OR EXISTS (SELECT 1 FROM apikeys_links l WHERE l.project_id = ? AND l.product_id = r.id))
+   AND (? = 0 OR EXISTS (SELECT 1 FROM apikeys_links l WHERE l.project_id = ? AND l.product_id = r.id))`
+	resourcePage = resourceFilter + `
    AND r.id < ?
  ORDER BY r.id DESC LIMIT ?`
 
@@ -117,16 +118,18 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 	keyOfProject       = `SELECT 1 FROM apikeys_keys WHERE organization_id = ? AND project_id = ? LIMIT 1`
 	keyOfProduct       = `SELECT 1 FROM apikeys_keys WHERE organization_id = ? AND product_id = ? LIMIT 1`
 
-	resourceByID    = `SELECT ` + resourceColumns + ` FROM apikeys_resources r WHERE r.id = ?` + resourceFilter
+	resourceByID    = `SELECT ` + resourceColumns + ` FROM apikeys_resources r WHERE r.id = ?` + resourcePage
 	resourcesByName = `
-SELECT ` + resourceColumns + ` FROM apikeys_resources r WHERE r.namespace_id = ? AND r.kind = ? AND r.name = ?` + resourceFilter
+SELECT ` + resourceColumns + ` FROM apikeys_resources r WHERE r.namespace_id = ? AND r.kind = ? AND r.name = ?` + resourcePage
 	// The order of the cross join is the one that is written: links first.
 	resourcesByLink = `
 SELECT ` + resourceColumns + ` FROM apikeys_links d CROSS JOIN apikeys_resources r ON r.id = d.product_id
- WHERE d.project_id = ?` + resourceFilter
+ WHERE d.project_id = ?` + resourceFilter + `
+   AND d.product_id < ?
+ ORDER BY d.product_id DESC LIMIT ?`
 	resourcesByOrganization = `
-SELECT ` + resourceColumns + ` FROM apikeys_resources r WHERE r.organization_id = ? AND r.kind = ?` + resourceFilter
-	resourcesByKind = `SELECT ` + resourceColumns + ` FROM apikeys_resources r WHERE r.kind = ?` + resourceFilter
+SELECT ` + resourceColumns + ` FROM apikeys_resources r WHERE r.organization_id = ? AND r.kind = ?` + resourcePage
+	resourcesByKind = `SELECT ` + resourceColumns + ` FROM apikeys_resources r WHERE r.kind = ?` + resourcePage
 
 	insertLink              = `INSERT INTO apikeys_links (project_id, product_id, organization_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
 	deleteLink              = `DELETE FROM apikeys_links WHERE project_id = ? AND product_id = ?`

@@ -71,7 +71,7 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 	}
 	p, err := openPools(src)
 	if err != nil {
-		return nil, explain(src, err)
+		return nil, errors.Join(explain(src, err), p.close())
 	}
 	s := &Store{pools: p, close: sync.OnceValue(p.close)}
 	if err := s.connect(ctx, src); err != nil {
@@ -134,9 +134,8 @@ func (s *Store) Close() error { return s.close() }
 // because a read that is not finished pins what its connection sees.
 //
 // In memory there is no log that readers could read beside a writer, so one
-// connection does everything. The driver gives up a connection whose statement
-// was interrupted, and the database would go with its last one: the keeper has
-// one more, that nobody uses.
+// connection does everything. A database in memory goes with its last connection,
+// and database/sql may give up any of them: the keeper has one that nobody uses.
 type pools struct {
 	readers, writer, looker, keeper *sql.DB
 }
@@ -172,7 +171,13 @@ func openPool(uri string, connections int) (*sql.DB, error) {
 // close closes the writer last: the last connection moves the log into the file,
 // which one that only reads may not.
 func (p pools) close() error {
-	return errors.Join(p.looker.Close(), p.readers.Close(), p.writer.Close(), p.keeper.Close())
+	var errs []error
+	for _, db := range []*sql.DB{p.looker, p.readers, p.writer, p.keeper} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // check sees what SQLite would only call "unable to open the database file".
@@ -200,6 +205,8 @@ func explain(s source, err error) error {
 	switch primary := code & 0xff; {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, apikeys.ErrInvalidArgument):
 		return err
+	case errors.As(err, new(*fs.PathError)):
+		return fmt.Errorf("sqlite: open: %w", err)
 	case !ok:
 		return invalid("has options that the driver does not know")
 	case primary == sqlite3.SQLITE_CANTOPEN && s.absent():
