@@ -1,0 +1,53 @@
+package keycache
+
+import "sync/atomic"
+
+// Stats tells what a cache has done since it was made.
+type Stats struct {
+	Entries int   // remembered now
+	Hits    int64 // answered from memory, perhaps after a look
+	Misses  int64 // answered by a load, one's own or another's
+	Loads   int64 // sent
+	Drops   int64 // changes obeyed
+	Evicted int64 // entries that had to make room
+}
+
+// counters keeps Stats. Hits are counted in several places, so that processors
+// do not fight over one.
+type counters struct {
+	hits   [16]cell
+	misses atomic.Int64
+	loads  atomic.Int64
+}
+
+// cell is alone on its cache line.
+type cell struct {
+	atomic.Int64
+	_ [56]byte
+}
+
+// hit counts in a place that depends on the time: different requests, different
+// places, more or less.
+func (c *counters) hit(now Instant) {
+	c.hits[fold(uint64(now.Mono), 0)>>60].Add(1)
+}
+
+// Stats returns the numbers.
+func (c *Cache[V]) Stats() Stats {
+	s := Stats{
+		Misses: c.count.misses.Load(),
+		Loads:  c.count.loads.Load(),
+		Drops:  int64(c.drops.seq.Load()),
+	}
+	for i := range c.count.hits {
+		s.Hits += c.count.hits[i].Load()
+	}
+	for i := range c.table.stripes {
+		part := &c.table.stripes[i]
+		part.mu.Lock()
+		s.Entries += part.count
+		s.Evicted += part.evicted
+		part.mu.Unlock()
+	}
+	return s
+}
