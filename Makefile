@@ -1,0 +1,56 @@
+# Needs Go, make and git; `make test` also finds, installs or starts the database servers that it wants.
+
+# Modules of their own: examples with somebody else's router, the comparisons in bench.
+nested := $(patsubst %/go.mod,%,$(filter-out tools/%,$(wildcard */go.mod */*/go.mod)))
+modules := . $(nested)
+
+# The race detector needs a C compiler; where CI is set, its absence is a failure.
+race := $(if $(CI)$(filter 1,$(shell go env CGO_ENABLED)),-race)
+
+golangci-lint = go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
+
+.PHONY: help test test-short test-modules lint vuln mutants bench run tidy check-tidy check
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+test: bin/withservers ## all tests, with the race detector, on SQLite, Postgres and MariaDB
+	@bin/withservers $(MAKE) --no-print-directory test-modules
+
+test-short: ## the quick tests, on SQLite alone
+	go test -short ./...
+
+test-modules:
+	@$(if $(race),,echo "WITHOUT THE RACE DETECTOR: there is no C compiler")
+	@set -e; for dir in $(modules); do echo "go -C $$dir test $(race) ./..."; go -C $$dir test $(race) ./...; done
+
+lint: ## go vet, golangci-lint and gofmt
+	@set -e; for dir in $(modules); do echo "go -C $$dir vet ./..."; go -C $$dir vet ./...; done
+	@set -e; for dir in $(modules); do echo "golangci-lint run ($$dir)"; (cd $$dir && $(golangci-lint) run --allow-parallel-runners ./...); done
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+
+vuln: ## govulncheck; says so where its database cannot be reached
+	@set -e; for dir in $(modules); do echo "govulncheck ($$dir)"; go -C tools run ./vuln -C ../$$dir ./...; done
+
+mutants: ## plant bugs and see the tests catch them
+	go run ./internal/mutants
+
+bench: ## the benchmarks of the packages
+	go test -run='^$$' -bench=. ./...
+
+run: ## the whole life of keys, on SQLite in memory
+	go run ./examples/quickstart
+
+tidy: ## go mod tidy, in every module
+	@set -e; for dir in $(modules) tools; do echo "go -C $$dir mod tidy"; go -C $$dir mod tidy; done
+
+check-tidy:
+	@set -e; for dir in $(modules) tools; do echo "go -C $$dir mod verify"; go -C $$dir mod verify; \
+	  echo "go -C $$dir mod tidy -diff"; go -C $$dir mod tidy -diff; done
+
+check: ## all that CI does, on a clean checkout of what is committed
+	.ci/run
+
+.PHONY: bin/withservers
+bin/withservers:
+	@go build -buildvcs=false -o $@ ./internal/testdb/withservers
