@@ -190,6 +190,36 @@ func TestUnknownOutcomes(t *testing.T) {
 	}
 }
 
+// Whatever is created is created once, and told so, although its answer was lost.
+func TestALostAnswerDoesNotLoseWhatWasCreated(t *testing.T) {
+	t.Parallel()
+	base := apikeystest.New(t)
+	store := &lossyTenancy{Store: base.Store}
+	client := must(apikeys.New(t.Context(), store, apikeys.Config{SigningSecret: apikeys.NewSecret(apikeystest.SigningSecret)}))(t)
+	t.Cleanup(func() { _ = client.Close(context.Background()) })
+	org, created, err := client.GetOrCreateOrganization(t.Context(), "Acme")
+	if err != nil || !created || org.Name != "Acme" {
+		t.Fatalf("got %+v created %t, %v; want Acme, created", org, created, err)
+	}
+	if got := must(base.GetOrganization(t.Context(), org.ID))(t); got.Name != "Acme" {
+		t.Errorf("got %q stored, want Acme", got.Name)
+	}
+}
+
+// lossyTenancy loses the first answer of CreateResource, after or before the work.
+type lossyTenancy struct {
+	apikeys.Store
+	calls int
+}
+
+func (l *lossyTenancy) CreateResource(ctx context.Context, m apikeys.Mutation, r apikeys.ResourceRecord) (apikeys.ResourceRecord, bool, error) {
+	l.calls++
+	if l.calls == 1 {
+		return apikeys.ResourceRecord{}, false, fmt.Errorf("connection reset: %w", apikeys.ErrOutcomeUnknown)
+	}
+	return l.Store.CreateResource(ctx, m, r)
+}
+
 // lossy does what CreateKeys asks only when its answer is lost or good.
 type lossy struct {
 	apikeys.Store

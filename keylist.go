@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -101,10 +100,7 @@ func (f KeyFilter) check() error {
 	default:
 		return invalid("Status", "%s is none of all, active, expired, revoked, disabled", quoteClipped(string(f.Status)))
 	}
-	if !utf8.ValidString(f.Query) || utf8.RuneCountInString(f.Query) > 200 {
-		return invalid("Query", "must be UTF-8 text of at most 200 characters")
-	}
-	return nil
+	return checkName("Query", f.Query, false)
 }
 
 // scopeFor returns the organization and owner that a filter comes down to, and

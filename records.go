@@ -184,7 +184,7 @@ type KeyQuery struct {
 	Search        string
 	CreatedBefore time.Time
 	ExpiresBefore time.Time // keys that have an end, before this time
-	EndedBefore   time.Time // keys revoked before this time, or expired by then
+	EndedBefore   time.Time // keys revoked before this time, or expired at it or before
 	Before        uuid.UUID // ids less than this
 	Limit         int
 }

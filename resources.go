@@ -38,11 +38,12 @@ func (c *Client) ensureResource(ctx context.Context, kind ResourceKind, organiza
 		return ResourceRecord{}, false, err
 	}
 	op := operation{kind: kind, verb: "create", id: r.ID, detail: map[string]any{"name": name}}
+	var standing ResourceRecord
 	err = c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
-		r, created, err = c.store.CreateResource(ctx, m, r)
+		standing, created, err = c.store.CreateResource(ctx, m, r)
 		return notFound(err, KindOrganization, organizationID)
 	})
-	return r, created, err
+	return standing, created, err
 }
 
 func (c *Client) getResource(ctx context.Context, kind ResourceKind, id uuid.UUID) (ResourceRecord, error) {

@@ -34,7 +34,9 @@ import (
 // Every method that takes a [Mutation] does, in the same transaction:
 //
 //   - apply the mutation once. When its id stands among the events, it was
-//     applied before: change nothing and return what stands now.
+//     applied before: change nothing and return what it returned then, or what
+//     stands now. (What was created is reported as created, and a bulk operation
+//     returns the same ids, which its event keeps under "keys" in the Detail.)
 //   - write one [EventRecord] under the mutation's id. A call that had nothing
 //     to change (a link that is there already) writes none.
 //   - where its comment says "bumps": raise the revision by one, last of all its
