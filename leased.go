@@ -70,22 +70,29 @@ func leaseLimits(limits []RateLimit) []leases.Limit {
 }
 
 // memoryLimiter is NewMemoryLimiter's.
-type memoryLimiter struct{ limiter *leases.Limiter }
+type memoryLimiter struct {
+	real *leases.Limiter // by the machine's clocks
+	told *leases.Limiter // by the time that charges come with
+}
 
 // NewMemoryLimiter returns a limiter that counts in this process alone and never
 // asks a store: each process admits the whole limit. For a single process, or
-// where about is good enough.
+// where about is good enough. It remembers at most 100,000 subjects at a time and
+// cannot decide about more.
 func NewMemoryLimiter() RateLimiter {
-	return memoryLimiter{leases.NewMemory(leases.Options{Injected: true})} // it is told the time
+	return memoryLimiter{
+		real: leases.NewMemory(leases.Options{}),
+		told: leases.NewMemory(leases.Options{Injected: true}),
+	}
 }
 
 // Charge counts in memory.
 func (m memoryLimiter) Charge(ctx context.Context, c RateCharge) (RateDecision, error) {
-	now := c.At
+	limiter, now := m.told, c.At
 	if now.IsZero() {
-		now = time.Now()
+		limiter, now = m.real, time.Now()
 	}
-	d, err := m.limiter.Subject(c.Subject, leaseLimits(c.Limits)).Charge(ctx, c.Cost, now)
+	d, err := limiter.Subject(c.Subject, leaseLimits(c.Limits)).Charge(ctx, c.Cost, now)
 	if err != nil {
 		return RateDecision{}, leaseError(err)
 	}

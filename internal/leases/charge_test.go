@@ -193,6 +193,23 @@ func TestPeekAsksOncePerWindow(t *testing.T) {
 	}
 }
 
+func TestTryNeverWaits(t *testing.T) {
+	t.Parallel()
+	for _, limits := range [][]leases.Limit{{perDay(1)}, {perHour(1), perDay(1)}} {
+		clock := &manual{noon}
+		store := newFakeStore(clock.now)
+		s := injected(t, store, clock).Subject(subjectID(1), limits)
+		var d leases.Decision
+		if s.TryInto(1, clock.now(), &d) || store.calls != 0 {
+			t.Errorf("%d limits: got a decision without a lease", len(limits))
+		}
+		charge(t, s, 1, clock.now())
+		if !s.TryInto(1, clock.now(), &d) || d.Allowed {
+			t.Errorf("%d limits: got %v, want a refusal from memory", len(limits), d.Allowed)
+		}
+	}
+}
+
 func TestInvalidInput(t *testing.T) {
 	t.Parallel()
 	clock := &manual{noon}

@@ -198,6 +198,25 @@ func TestDriftingClocks(t *testing.T) {
 	})
 }
 
+func TestNowIsTheStoresTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore(func() time.Time { return time.Now().Add(1234567 * time.Second) })
+		one := []leases.Limit{perDay(5)}
+		l := start(t, store.options())
+		for _, limits := range [][]leases.Limit{one, {perHour(10), one[0]}} {
+			s := l.Subject(subjectID(len(limits)), limits)
+			for range 7 { // the last two are refused
+				d := charge(t, s, 1, time.Now())
+				if got, want := d.Now(), store.now(); got.Sub(want).Abs() > time.Microsecond {
+					t.Errorf("allowed %v: got %v, want %v", d.Allowed, got, want)
+				}
+				time.Sleep(13 * time.Second)
+			}
+		}
+	})
+}
+
 func TestLeaseCarriesOverWithinItsWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

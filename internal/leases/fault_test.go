@@ -213,6 +213,33 @@ func TestCancelledLeaderLeavesItsLeaseToOthers(t *testing.T) {
 	})
 }
 
+func TestFollowersWhoLeftAreNotReckonedWith(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := fixed()
+		store.before = func(ctx ctx) error { return pause(ctx, time.Second) }
+		s := start(t, store.options()).Subject(subjectID(1), []leases.Limit{perDay(1000)})
+		var wg sync.WaitGroup
+		for n := range 10 {
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Duration(10-n)*100*time.Millisecond+time.Millisecond)
+				defer cancel()
+				_, err := s.Charge(ctx, 1, time.Now())
+				if leader := n == 0; (err == nil) != leader {
+					t.Errorf("caller %d: got %v", n, err)
+				}
+			})
+			synctest.Wait()
+		}
+		wg.Wait()
+		time.Sleep(time.Hour)
+		charge(t, s, 1, time.Now())
+		if got := store.requests[1].Parts[0].Want; got != 1 {
+			t.Errorf("want of a charge alone: got %d, want 1", got)
+		}
+	})
+}
+
 func TestEndedContextAsksNothing(t *testing.T) {
 	t.Parallel()
 	store := fixed()

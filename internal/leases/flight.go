@@ -43,7 +43,7 @@ func (s *Subject) begin(ctx context.Context, cost int64, now time.Time) (*flight
 		if old := s.leases[i].Load(); old.short(cost, now) {
 			g := s.setAside(i, old, cost, now)
 			if g.want > 0 && g.same {
-				g.want = min(g.want+g.debt, s.key.limits[i].Max)
+				g.want += min(g.debt, s.key.limits[i].Max-g.want)
 			}
 			f.parts[f.n] = g
 			f.n++

@@ -185,6 +185,24 @@ func TestForgottenHandleHoldsNothing(t *testing.T) {
 	}
 }
 
+// An injected clock may go back into a window that has just ended: what was used
+// of it is not forgotten until another has passed.
+func TestWindowIsNotForgottenAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, begin := range starts {
+		clock := &manual{noon.Add(59 * time.Second)}
+		l := begin(t, clock, 1000)
+		limits := []leases.Limit{perMinute(5)}
+		drain(t, l.Subject(subjectID(0), limits), 1, clock.now())
+		clock.advance(2 * time.Second)
+		forgetAll(t, l, limits, clock.now())
+		clock.advance(-2 * time.Second)
+		if got := drain(t, l.Subject(subjectID(0), limits), 1, clock.now()); got != 0 {
+			t.Errorf("%s: got %d admitted, want 0", name, got)
+		}
+	}
+}
+
 // A caller who read the clock long ago does not make a window begin again that
 // was forgotten since.
 func TestForgottenWindowDoesNotBeginAgain(t *testing.T) {

@@ -60,5 +60,5 @@ func (a *ask) demand() int64 {
 	}
 	lasted := max(1, elapsed(a.old.sent, a.now))
 	used := float64(a.old.size - a.carry)
-	return int64(used * min(growth, float64(ahead)/float64(lasted)))
+	return int64(min(used*min(growth, float64(ahead)/float64(lasted)), 1<<62))
 }

@@ -46,20 +46,25 @@ func (s *Subject) Charge(ctx context.Context, cost int64, now time.Time) (d Deci
 // third of the time. States of limits that the subject does not have stay as they
 // are, and after an error the decision means nothing.
 func (s *Subject) ChargeInto(ctx context.Context, cost int64, now time.Time, d *Decision) error {
+	if s.TryInto(cost, now, d) {
+		return nil
+	}
+	return s.charge(ctx, cost, s.limiter.clock.trusted(now), d)
+}
+
+// TryInto is ChargeInto for those who must know whether they waited: it decides
+// with what is in memory, or tells false, and then nothing has happened.
+func (s *Subject) TryInto(cost int64, now time.Time, d *Decision) bool {
 	if bare(now) {
 		now = s.limiter.clock.trusted(now)
 	}
 	switch {
 	case s.n == 1 && cost > 0:
-		if s.single(cost, now, d) {
-			return nil
-		}
+		return s.single(cost, now, d)
 	case s.n > 1:
-		if s.several(cost, now, d) {
-			return nil
-		}
+		return s.several(cost, now, d)
 	}
-	return s.charge(ctx, cost, now, d)
+	return false
 }
 
 // Peek tells where the subject stands, and charges nothing.
