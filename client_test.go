@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -268,29 +267,3 @@ func TestLogsNeverShowAKey(t *testing.T) {
 type noRehash struct{ apikeys.Store }
 
 func (noRehash) AddHash(context.Context, apikeys.SecretRecord) error { return errors.New("read-only") }
-
-// The root links no driver, no migrations and no HTTP; what it links beside the
-// standard library is listed here.
-func TestTheRootLinksNoDriver(t *testing.T) {
-	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	const own = "github.com/apikeys-platform/apikeys"
-	for dep := range strings.Lines(string(out)) {
-		dep = strings.TrimSpace(dep)
-		switch {
-		case dep == own, strings.HasPrefix(dep, own+"/internal/"), dep == "github.com/google/uuid":
-		case strings.HasPrefix(dep, "vendor/"), !strings.Contains(strings.SplitN(dep, "/", 2)[0], "."):
-			if dep == "net/http" || dep == "testing" {
-				t.Errorf("the root links %s", dep)
-			}
-		default:
-			t.Errorf("the root links %s", dep)
-		}
-		if strings.HasPrefix(dep, own+"/internal/sqlstore") || strings.HasPrefix(dep, own+"/internal/testdb") {
-			t.Errorf("the root links %s", dep)
-		}
-	}
-}
