@@ -29,8 +29,8 @@ var mutants = []mutant{
 		tests: []string{root},
 	},
 	{
-		name: "tag not checked", file: "validate.go",
-		old: "!ok || !c.tagger.Check(text)", new: "!ok || text == \"\"",
+		name: "tag not checked", file: "cache.go",
+		old: "if !c.shared.Load().tagger.Check(text) {", new: "if text == \"\" {",
 		tests: []string{root},
 	},
 	{
@@ -40,8 +40,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "limit charged before scopes are asked", file: "validate.go",
-		old: "	if err := c.permits(ctx, record, params); err != nil {\n		return Validation{}, err\n	}\n	v := Validation{record: record}\n	if !params.SkipRateLimit && len(record.RateLimits) > 0 {\n		if v.limits, err = c.charge(ctx, record, max(params.Cost, 1), now); err != nil {\n			return Validation{}, err\n		}\n		v.limited = len(record.RateLimits)\n	}\n",
-		new: "	v := Validation{record: record}\n	if !params.SkipRateLimit && len(record.RateLimits) > 0 {\n		if v.limits, err = c.charge(ctx, record, max(params.Cost, 1), now); err != nil {\n			return Validation{}, err\n		}\n		v.limited = len(record.RateLimits)\n	}\n	if err := c.permits(ctx, record, params); err != nil {\n		return Validation{}, err\n	}\n",
+		old: "	if err := c.permits(ctx, &k.KeyRecord, params); err != nil {\n		return nil, err\n	}\n", new: "	if !params.SkipRateLimit {\n		_, _ = c.charge(ctx, &Validation{key: k}, 1, m.now)\n	}\n	if err := c.permits(ctx, &k.KeyRecord, params); err != nil {\n		return nil, err\n	}\n",
 		tests: []string{root},
 	},
 	{
@@ -56,7 +55,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a view's key check dropped", file: "validate.go",
-		old: "record == nil || !c.inView(record)", new: "record == nil",
+		old: "	if !c.inView(k) {\n		return nil, ErrInvalidKey\n	}\n	return k, nil", new: "	return k, nil",
 		tests: []string{root},
 	},
 	{
@@ -75,7 +74,7 @@ var mutants = []mutant{
 		tests: []string{sqlite},
 	},
 	{
-		name: "a store fault is an invalid key", file: "validate.go",
+		name: "a store fault is an invalid key", file: "cache.go",
 		old: "	found, err := c.keysByHash(ctx, hashes)\n	if err != nil {\n		return nil, err\n	}\n	record := match", new: "	found, err := c.keysByHash(ctx, hashes)\n	if err != nil {\n		return nil, ErrInvalidKey\n	}\n	record := match",
 		tests: []string{root},
 	},
@@ -115,8 +114,33 @@ var mutants = []mutant{
 		tests: []string{sqlite},
 	},
 	{
-		name: "an unknown outcome is repeated under a new id", file: "client.go",
-		old: "		err = write(call, m)", new: "		m.ID = newID(m.At)\n		err = write(call, m)",
+		name: "an unknown outcome is repeated under a new id", file: "mutate.go",
+		old: "			return write(call, m)", new: "			m.ID = newID(m.At)\n			return write(call, m)",
+		tests: []string{root},
+	},
+	{
+		name: "a change is not dropped from memory", file: "cache.go",
+		old: "if c.memory == nil || len(stale) == 0 {", new: "if c.memory == nil || len(stale) >= 0 {",
+		tests: []string{root},
+	},
+	{
+		name: "a look tells of no changes", file: "cache.go",
+		old: "		Changes:  cacheChanges(set.Changes),\n", new: "		Changes:  cacheChanges(nil),\n",
+		tests: []string{root},
+	},
+	{
+		name: "entry read before freshness", file: "internal/keycache/keycache.go",
+		old: "	if !c.looks.Fresh(now) {\n		return nil\n	}\n	e := c.table.get(now, hash)\n	if e != nil {", new: "	e := c.table.get(now, hash)\n	if !c.looks.Fresh(now) {\n		return nil\n	}\n	if e != nil {",
+		tests: []string{"./internal/keycache"},
+	},
+	{
+		name: "a load is stored after a drop", file: "internal/keycache/drops.go",
+		old: "	if !c.drops.spare(t, e.Key, e.Organization) {", new: "	if c.drops.seq.Load() < t.seq {",
+		tests: []string{"./internal/keycache"},
+	},
+	{
+		name: "a repetition of a retried creation is lost", file: "resources.go",
+		old: "standing, created, err = c.store.CreateResource(ctx, m, r)", new: "r, created, err = c.store.CreateResource(ctx, m, r)\n		standing = r",
 		tests: []string{root},
 	},
 }
