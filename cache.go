@@ -145,8 +145,9 @@ func (c *core) changing(stale []Change, write func() error) error {
 	return c.memory.looks.Change(cacheChanges(stale), write)
 }
 
-// recall finds the key that a text hashes to: in memory, or in the store.
-func (c *core) recall(ctx context.Context, text string, hash Hash, m moment) (*known, error) {
+// recall finds the key that a text hashes to: in memory, or in the store; then m is
+// a new reading of the clock.
+func (c *core) recall(ctx context.Context, text string, hash Hash, m *moment) (k *known, err error) {
 	if c.memory != nil {
 		if e := c.memory.keys.Lookup(keycache.At(m.real), hash); e != nil {
 			return &e.Value, nil
@@ -156,9 +157,12 @@ func (c *core) recall(ctx context.Context, text string, hash Hash, m moment) (*k
 		return nil, ErrInvalidKey // forged: the store is not asked
 	}
 	if c.memory == nil {
-		return c.fetch(ctx, text, hash)
+		k, err = c.fetch(ctx, text, hash)
+	} else {
+		k, err = c.find(ctx, text, hash, keycache.At(m.real))
 	}
-	return c.find(ctx, text, hash, keycache.At(m.real))
+	*m = c.moment()
+	return k, err
 }
 
 // find waits for the look, the load or both that it takes to know a key.
@@ -210,17 +214,19 @@ func (c *core) known(r KeyRecord) *known {
 	return k
 }
 
-// recallBinding tells whose a project and a product are, from memory or the store.
-func (c *core) recallBinding(ctx context.Context, projectID, productID uuid.UUID) (Binding, error) {
+// recallBinding tells whose a project and a product are, from memory or the store,
+// and whether it had to wait.
+func (c *core) recallBinding(ctx context.Context, projectID, productID uuid.UUID) (b Binding, waited bool, err error) {
 	if c.memory == nil {
-		return c.binding(ctx, projectID, productID)
+		b, err = c.binding(ctx, projectID, productID)
+		return b, true, err
 	}
 	var pair Hash
 	copy(pair[:16], projectID[:])
 	copy(pair[16:], productID[:])
 	at := keycache.Now()
 	if e := c.memory.bindings.Lookup(at, pair); e != nil {
-		return e.Value, nil
+		return e.Value, false, nil
 	}
 	e, err := c.memory.bindings.Find(ctx, at, pair, func(ctx context.Context) (*keycache.Entry[Binding], error) {
 		b, err := c.binding(ctx, projectID, productID)
@@ -231,9 +237,9 @@ func (c *core) recallBinding(ctx context.Context, projectID, productID uuid.UUID
 		return &keycache.Entry[Binding]{Value: b, Organization: owner, Passing: !whole}, nil
 	})
 	if err != nil {
-		return Binding{}, storeError("read project and product", err)
+		return Binding{}, true, storeError("read project and product", err)
 	}
-	return e.Value, nil
+	return e.Value, true, nil
 }
 
 // owner returns the organization that both belong to, if it is one. What does not

@@ -69,7 +69,7 @@ func (c *Client) Explain(ctx context.Context, plaintext string, params ValidateP
 		e.add(u.name, u.check(record, now))
 	}
 	e.add("organization", checkOrganization(record, params))
-	resource := c.checkResource(ctx, record, params)
+	_, resource := c.checkResource(ctx, record, params)
 	if errors.Is(resource, ErrUnavailable) {
 		return nil, resource
 	}

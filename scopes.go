@@ -151,3 +151,9 @@ func grantCovers(parent, child []string) bool {
 	}
 	return true
 }
+
+// ScopesCover reports whether a key that grants granted may do whatever one that
+// grants wanted may: the rule for those who hand out keys. Both may have
+// wildcards: "docs:*" covers "docs:read" and "docs:a:*". Where nothing is granted,
+// only nothing is covered.
+func ScopesCover(granted, wanted []string) bool { return grantCovers(granted, wanted) }

@@ -366,3 +366,12 @@ func BenchmarkMissingScopes(b *testing.B) {
 		}
 	}
 }
+
+func ExampleScopesCover() {
+	holds := []string{"docs:*", "users:read"}
+	fmt.Println(ScopesCover(holds, []string{"docs:read", "docs:drafts:*"}))
+	fmt.Println(ScopesCover(holds, []string{"users:*"}))
+	// Output:
+	// true
+	// false
+}

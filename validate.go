@@ -69,7 +69,7 @@ func (c *Client) validate(ctx context.Context, plaintext string, params Validate
 		return Validation{}, err
 	}
 	m := c.moment()
-	k, err := c.judge(ctx, plaintext, params, m)
+	k, err := c.judge(ctx, plaintext, params, &m)
 	if err != nil {
 		return Validation{}, err
 	}
@@ -83,7 +83,7 @@ func (c *Client) validate(ctx context.Context, plaintext string, params Validate
 		// clock: it may have been revoked meanwhile. What was charged is lost then.
 		if waited && c.memory != nil {
 			m = c.moment()
-			if _, err := c.judge(ctx, plaintext, params, m); err != nil {
+			if _, err := c.judge(ctx, plaintext, params, &m); err != nil {
 				return Validation{}, err
 			}
 		}
@@ -97,27 +97,34 @@ func (c *Client) validate(ctx context.Context, plaintext string, params Validate
 	return v, nil
 }
 
-// judge asks everything but the rate limits.
-func (c *Client) judge(ctx context.Context, text string, params ValidateParams, m moment) (*known, error) {
-	k, err := c.identify(ctx, text, m)
-	if err != nil {
-		return nil, err
+// judgements bounds how often a key is judged because something else was waited
+// for meanwhile.
+const judgements = 3
+
+// judge asks everything but the rate limits. Where it has waited, m is a new
+// reading of the clock; and where it has waited for anything but the key, it asks
+// for that again.
+func (c *Client) judge(ctx context.Context, text string, params ValidateParams, m *moment) (*known, error) {
+	for range judgements {
+		k, err := c.identify(ctx, text, m)
+		if err != nil {
+			return nil, err
+		}
+		if err := usable(&k.KeyRecord, m.now); err != nil {
+			return nil, err
+		}
+		waited, err := c.permits(ctx, &k.KeyRecord, params)
+		if err != nil || !waited || c.memory == nil {
+			return k, err
+		}
+		*m = c.moment()
 	}
-	if c.memory == nil {
-		m = c.moment() // the read may have taken its time
-	}
-	if err := usable(&k.KeyRecord, m.now); err != nil {
-		return nil, err
-	}
-	if err := c.permits(ctx, &k.KeyRecord, params); err != nil {
-		return nil, err
-	}
-	return k, nil
+	return nil, &unavailableError{op: "read key", cause: ErrConflict}
 }
 
 // identify finds the key that a text belongs to. Whatever is not one of ours, by
 // shape or by tag, never reaches the store.
-func (c *Client) identify(ctx context.Context, text string, m moment) (*known, error) {
+func (c *Client) identify(ctx context.Context, text string, m *moment) (*known, error) {
 	if _, ok := token.Parse(text, c.heads); !ok {
 		return nil, ErrInvalidKey
 	}
@@ -239,15 +246,16 @@ func checkExpired(k *KeyRecord, now time.Time) error {
 	return nil
 }
 
-// permits asks what the key may be used for, in order.
-func (c *Client) permits(ctx context.Context, k *KeyRecord, p ValidateParams) error {
+// permits asks what the key may be used for, in order. It tells whether it had to
+// wait for the store.
+func (c *Client) permits(ctx context.Context, k *KeyRecord, p ValidateParams) (waited bool, err error) {
 	if err := checkOrganization(k, p); err != nil {
-		return err
+		return false, err
 	}
-	if err := c.checkResource(ctx, k, p); err != nil {
-		return err
+	if waited, err = c.checkResource(ctx, k, p); err != nil {
+		return waited, err
 	}
-	return checkScopes(k, p)
+	return waited, checkScopes(k, p)
 }
 
 func checkOrganization(k *KeyRecord, p ValidateParams) error {
@@ -261,23 +269,23 @@ func checkOrganization(k *KeyRecord, p ValidateParams) error {
 // the key is bound to must be what is asked; what it leaves open must belong to
 // its organization; and where a project and a product are both named, by the
 // request or by the key, they must be linked.
-func (c *Client) checkResource(ctx context.Context, k *KeyRecord, p ValidateParams) error {
+func (c *Client) checkResource(ctx context.Context, k *KeyRecord, p ValidateParams) (waited bool, err error) {
 	project, ok := agree(p.ProjectID, k.ProjectID)
 	if !ok {
-		return notFor(k, KindProject)
+		return false, notFor(k, KindProject)
 	}
 	product, ok := agree(p.ProductID, k.ProductID)
 	if !ok {
-		return notFor(k, KindProduct)
+		return false, notFor(k, KindProduct)
 	}
 	if p.ProjectID == uuid.Nil && p.ProductID == uuid.Nil || project == k.ProjectID && product == k.ProductID {
-		return checkOwnLink(k)
+		return false, checkOwnLink(k)
 	}
-	b, err := c.recallBinding(ctx, project, product)
+	b, waited, err := c.recallBinding(ctx, project, product)
 	if err != nil {
-		return err
+		return waited, err
 	}
-	return checkAsked(k, p, project, product, b)
+	return waited, checkAsked(k, p, project, product, b)
 }
 
 // agree returns which of the two is named, if they don't contradict each other.

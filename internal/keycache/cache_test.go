@@ -212,6 +212,18 @@ func forget[K comparable, V any](m map[K]V, which func(V) bool) {
 	}
 }
 
+func TestEntriesPrintNothing(t *testing.T) {
+	t.Parallel()
+	c := keycache.New[string](idle(), 1)
+	c.Put(c.Begin(), hashOf(1), &keycache.Entry[string]{Value: "secret"})
+	e := c.Get(keycache.Instant{}, hashOf(1))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+		if got := fmt.Sprintf(verb, e); got != "[entry]" {
+			t.Errorf("%s: got %d characters, want [entry]", verb, len(got))
+		}
+	}
+}
+
 func TestLookupDoesNotAllocate(t *testing.T) {
 	r := newRig(t, nil)
 	key := idOf(1)

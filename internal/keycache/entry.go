@@ -2,6 +2,8 @@ package keycache
 
 import (
 	"encoding/binary"
+	"fmt"
+	"io"
 	"sync/atomic"
 	"time"
 )
@@ -26,6 +28,9 @@ type Entry[V any] struct {
 	Passing bool
 	next    *Entry[V] // in the stripe's index: another entry of the same key
 }
+
+// Format writes "[entry]", whatever the verb: an entry knows a hash.
+func (*Entry[V]) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[entry]") }
 
 // dead tells whether the entry's time is over, on either clock.
 func (e *Entry[V]) dead(now Instant) bool {

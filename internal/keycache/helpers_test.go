@@ -20,7 +20,9 @@ const second = int64(time.Second)
 
 // clock is set by hand. Both of its hands are moved by one call, so that nobody
 // sees one moved and the other not.
-type clock struct{ at atomic.Pointer[keycache.Instant] }
+type clock struct {
+	at atomic.Pointer[keycache.Instant]
+}
 
 func newClock() *clock {
 	c := &clock{}

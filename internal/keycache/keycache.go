@@ -79,8 +79,8 @@ func New[V any](looks *Looker, size int) *Cache[V] {
 }
 
 // Lookup returns what is remembered of a hash, if it may be used at that moment,
-// and nil otherwise: then Find goes further. The hash must be uniform in its last
-// eight bytes or in those before its middle, as a MAC is, or two random ids are.
+// and nil otherwise: then Find goes further. The hash has to be random in bytes 8 to
+// 16 or 24 to 32, as a MAC is, or a pair of UUIDs.
 func (c *Cache[V]) Lookup(now Instant, hash [32]byte) *Entry[V] {
 	// Reader's order: first one reading of the clock (the caller's), then the time of
 	// the last good look, and only then the entry. A look drops first and publishes

@@ -38,8 +38,7 @@ func (l *Looker) run(a *attempt) {
 	a.err = errAborted
 	defer l.tell(a)
 	defer l.finish(a)
-	a.err = l.look(a.began)
-	a.unreachable = a.err != nil && l.ctx.Err() == nil && l.opts.Unreachable(a.err)
+	a.err = l.look(a)
 }
 
 func (l *Looker) finish(a *attempt) {
@@ -68,7 +67,7 @@ func (l *Looker) tell(a *attempt) {
 }
 
 // look asks, drops, and only then publishes.
-func (l *Looker) look(began Instant) error {
+func (l *Looker) look(a *attempt) error {
 	var since Mark
 	last := l.last.Load()
 	if last != nil {
@@ -76,6 +75,9 @@ func (l *Looker) look(began Instant) error {
 	}
 	set, err := l.ask(since)
 	if err != nil {
+		// Only here: once there is an answer the database was reached, and what comes
+		// after it fails because something has changed. No grace covers that.
+		a.unreachable = l.ctx.Err() == nil && l.opts.Unreachable(err)
 		return err
 	}
 	lost := last == nil || !follows(since, set)
@@ -89,7 +91,7 @@ func (l *Looker) look(began Instant) error {
 			return err
 		}
 	}
-	l.last.Store(&look{mark: set.Mark, began: began})
+	l.last.Store(&look{mark: set.Mark, began: a.began})
 	return nil
 }
 

@@ -123,7 +123,8 @@ type outcome struct {
 	unreachable  bool
 }
 
-// NewLooker returns a looker that has not looked yet: nothing is fresh.
+// NewLooker returns a looker that has not looked yet: nothing is fresh. The first
+// look drops everything, so it is best made by an Ensure at the start.
 func NewLooker(opts Options) *Looker {
 	opts.setDefaults()
 	l := &Looker{opts: opts, half: opts.Delay / 2}

@@ -3,6 +3,7 @@ package keycache_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,6 +110,51 @@ func TestNobodyWaitsDuringTheGrace(t *testing.T) {
 		// Only until the first look that began at half the delay has failed.
 		if waited > timeout {
 			t.Errorf("requests waited %v, want at most %v", waited, timeout)
+		}
+	})
+}
+
+// Nor is a database that is down asked more often than one that is up.
+func TestLooksKeepTheirPaceDuringTheGrace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, since := outage(t, errDown, withGrace)
+		before, _ := r.db.asked()
+		for time.Since(since) < delay+grace-timeout {
+			time.Sleep(time.Millisecond)
+			r.mustFind(idOf(1), 0)
+		}
+		synctest.Wait()
+		after, _ := r.db.asked()
+		if got, want := after-before, int(2*time.Since(since)/delay); got < want-3 || got > want {
+			t.Errorf("got %d looks in %v, want about %d", got, time.Since(since), want)
+		}
+	})
+}
+
+// What fails after the database has answered that everything changed is no outage.
+func TestAResetThatFailsIsNoOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var failing atomic.Bool
+		r := newRig(t, func(o *keycache.Options) {
+			withGrace(o)
+			o.Reset = func(context.Context) error {
+				if failing.Load() {
+					return errDown
+				}
+				return nil
+			}
+		})
+		r.mustLook()
+		r.mustFind(idOf(1), 0)
+		failing.Store(true)
+		r.db.announce(keycache.Change{Kind: keycache.KindAll})
+		time.Sleep(delay)
+		for range 3 {
+			if v, err := r.find(idOf(1)); !errors.Is(err, errDown) {
+				t.Errorf("got %d, %v, want %v", v, err, errDown)
+			}
 		}
 	})
 }

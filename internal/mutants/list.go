@@ -40,7 +40,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "limit charged before scopes are asked", file: "validate.go",
-		old: "	if err := c.permits(ctx, &k.KeyRecord, params); err != nil {\n		return nil, err\n	}\n", new: "	if !params.SkipRateLimit {\n		_, _ = c.charge(ctx, &Validation{key: k}, 1, m.now)\n	}\n	if err := c.permits(ctx, &k.KeyRecord, params); err != nil {\n		return nil, err\n	}\n",
+		old: "		waited, err := c.permits(ctx, &k.KeyRecord, params)", new: "		_, _ = c.charge(ctx, &Validation{key: k}, 1, m.now)\n		waited, err := c.permits(ctx, &k.KeyRecord, params)",
 		tests: []string{root},
 	},
 	{
