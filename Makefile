@@ -25,8 +25,8 @@ test-modules:
 	@set -e; for dir in $(modules); do echo "go -C $$dir test $(race) ./..."; go -C $$dir test $(race) ./...; done
 
 lint: ## go vet, golangci-lint and gofmt
-	@set -e; for dir in $(modules); do echo "go -C $$dir vet ./..."; go -C $$dir vet ./...; done
-	@set -e; for dir in $(modules); do echo "golangci-lint run ($$dir)"; (cd $$dir && $(golangci-lint) run --allow-parallel-runners ./...); done
+	@set -e; for dir in $(modules) tools; do echo "go -C $$dir vet ./..."; go -C $$dir vet ./...; done
+	@set -e; for dir in $(modules) tools; do echo "golangci-lint run ($$dir)"; (cd $$dir && $(golangci-lint) run --allow-parallel-runners ./...); done
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
 
 vuln: ## govulncheck; says so where its database cannot be reached

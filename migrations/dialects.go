@@ -40,6 +40,9 @@ func versions(dialect Dialect) (database.Store, []goose.ProviderOption, error) {
 	case Postgres:
 		store, err := database.NewStoreFromQuerier(Table, postgresVersions{})
 		return store, []goose.ProviderOption{goose.WithLocker(&postgresLock{})}, err
+	case MySQL:
+		store, err := database.NewStoreFromQuerier(Table, mysqlVersions{})
+		return store, []goose.ProviderOption{goose.WithSessionLocker(mysqlLock{patience})}, err
 	}
 	return nil, nil, fmt.Errorf("migrations: unknown database %q", dialect)
 }

@@ -5,6 +5,7 @@
 //
 //	goose -dir migrations/sqlite -table apikeys_schema_version sqlite3 app.db up
 //	goose -dir migrations/postgres -table apikeys_schema_version postgres "$DSN" up
+//	goose -dir migrations/mysql -table apikeys_schema_version mysql "$DSN" up
 //
 // All tables are named apikeys_…, so that they can live in a database of yours. A
 // database that is newer than the program is left as it is: a release works on the
@@ -24,7 +25,7 @@ import (
 
 // FS holds the migrations, a folder for each database.
 //
-//go:embed sqlite/*.sql postgres/*.sql
+//go:embed sqlite/*.sql postgres/*.sql mysql/*.sql
 var FS embed.FS
 
 // Table is where the applied versions are kept.
@@ -37,6 +38,7 @@ type Dialect string
 const (
 	SQLite   Dialect = "sqlite"
 	Postgres Dialect = "postgres"
+	MySQL    Dialect = "mysql" // and MariaDB
 )
 
 // ErrLocked is returned when another process kept the database locked for longer
@@ -82,7 +84,7 @@ func Latest(dialect Dialect) (int64, error) {
 
 func files(dialect Dialect) (fs.FS, error) {
 	switch dialect {
-	case SQLite, Postgres:
+	case SQLite, Postgres, MySQL:
 		return fs.Sub(FS, string(dialect))
 	}
 	return nil, fmt.Errorf("migrations: unknown database %q", dialect)

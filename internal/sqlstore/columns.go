@@ -45,15 +45,19 @@ type keyRow struct {
 	scopes, limits, custom []byte
 }
 
+// widest is how many columns the widest statement returns: a key and its secret,
+// found by a hash.
+const widest = 29
+
 func (s *Store) keyTargets(k *keyRow) []any {
 	d := s.dialect
-	return []any{
+	return append(make([]any, 0, widest),
 		d.ScanID(&k.ID), d.ScanID(&k.OrganizationID), d.ScanID(&k.ProjectID), d.ScanID(&k.ProductID),
 		&k.OwnerID, &k.Environment, &k.Head, &k.Hint, &k.Name, d.ScanJSON(&k.scopes),
 		d.ScanJSON(&k.limits), d.ScanTime(&k.ExpiresAt), d.ScanJSON(&k.custom), d.ScanTime(&k.CreatedAt), d.ScanTime(&k.UpdatedAt),
 		d.ScanTime(&k.DisabledAt), d.ScanTime(&k.RevokedAt), &k.RevokedReason, &k.Version,
 		&k.UseCount, d.ScanTime(&k.LastUsedAt),
-	}
+	)
 }
 
 // record decodes what was scanned as JSON.

@@ -40,10 +40,21 @@ func (s *Store) once(ctx context.Context, o TxOptions, body func(Tx) error) erro
 		return err
 	}
 	sent, err := tx.Commit(ctx)
+	return s.outcome(sent, err)
+}
+
+// outcome is what is known after a commit.
+func (s *Store) outcome(sent bool, err error) error {
 	if err != nil && sent && s.dialect.Classify(err) == Lost {
 		return fmt.Errorf("commit: %w: %w", s.dialect.Fault(err), apikeys.ErrOutcomeUnknown)
 	}
 	return err
+}
+
+// Statement runs a statement that is a transaction of its own, again if that may
+// help. Do tells whether the database may have been asked, as Tx.Commit does.
+func (s *Store) Statement(ctx context.Context, do func() (sent bool, err error)) error {
+	return s.fault(ctx, s.retry(ctx, func() error { return s.outcome(do()) }))
 }
 
 // read runs reads that are no transaction, again if that may help.

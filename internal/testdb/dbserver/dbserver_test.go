@@ -147,6 +147,54 @@ func TestProbe(t *testing.T) {
 	_ = self.Kill()
 }
 
+func TestStartRemovesWhatADeadProcessLeft(t *testing.T) {
+	installation := find(t, dbserver.Postgres)
+	dir := openDir(t)
+	t.Setenv("TMPDIR", dir)
+	living, err := installation.Start(t.Context(), dbserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = living.Close() })
+	leave(t, dir+"/apikeys-server-dead")
+	leave(t, dir+"/apikeys-server-young")
+	old := time.Now().Add(-time.Hour)
+	claims, _ := filepath.Glob(dir + "/*/claim")
+	for _, claim := range claims {
+		if !strings.Contains(claim, "young") {
+			if err := os.Chtimes(claim, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	next, err := installation.Start(t.Context(), dbserver.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(dir + "/apikeys-server-dead"); !os.IsNotExist(err) {
+		t.Errorf("got %v for the directory of the dead process, want none", err)
+	}
+	if _, err := os.Stat(dir + "/apikeys-server-young"); err != nil {
+		t.Errorf("the directory of a process that starts is gone: %v", err)
+	}
+	execPostgres(t, living, "CREATE TABLE t (id int)")
+	restart(t, living)
+}
+
+// leave makes a directory as a process leaves it behind.
+func leave(t *testing.T, dir string) {
+	t.Helper()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir+"/claim", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func find(t *testing.T, kind dbserver.Kind) dbserver.Installation {
 	t.Helper()
 	if testing.Short() {

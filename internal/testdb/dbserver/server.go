@@ -20,6 +20,9 @@ const (
 	stopTimeout  = 20 * time.Second // then it is killed
 	pingInterval = 20 * time.Millisecond
 	portAttempts = 5
+
+	dirPattern = "apikeys-server-*"
+	claimName  = "claim" // a file in the directory
 )
 
 var errExited = errors.New("the server ended while it was starting")
@@ -33,6 +36,7 @@ type Server struct {
 	port     int
 	password string
 	account  *account // nil: ours
+	claim    *os.File // of dir; nil: none
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
@@ -51,20 +55,28 @@ func (s *Server) create(ctx context.Context) (err error) {
 	if s.account, err = unprivileged(s.Kind); err != nil {
 		return err
 	}
-	parent := "" // the system's place for temporary files
-	if !s.options.Durable {
-		parent = memoryDir()
+	parent := os.TempDir()
+	if dir := memoryDir(); dir != "" && !s.options.Durable {
+		parent = dir
 	}
-	if s.dir, err = os.MkdirTemp(parent, "apikeys-server-"); err != nil {
-		return err
-	}
-	if err := s.account.own(s.dir); err != nil {
+	if err := s.makeDir(parent); err != nil {
 		return err
 	}
 	if err := s.engine().prepare(ctx, s); err != nil {
 		return err
 	}
 	return s.startOnFreePort(ctx)
+}
+
+func (s *Server) makeDir(parent string) (err error) {
+	sweep(parent)
+	if s.dir, err = os.MkdirTemp(parent, dirPattern); err != nil {
+		return err
+	}
+	if s.claim, err = claim(s.dir); err != nil {
+		return err
+	}
+	return s.account.own(s.dir)
 }
 
 // startOnFreePort tries further ports, since another process may take one between the choice and the start.
@@ -141,7 +153,12 @@ func (s *Server) Close() error {
 	}
 	err := s.end(s.engine().abortSignal())
 	s.engine().tidy(s)
-	return errors.Join(err, os.RemoveAll(s.dir))
+	err = errors.Join(err, os.RemoveAll(s.dir))
+	if s.claim != nil {
+		err = errors.Join(err, s.claim.Close())
+	}
+	s.dir, s.claim = "", nil
+	return err
 }
 
 func (s *Server) end(signal os.Signal) error {

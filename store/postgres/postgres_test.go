@@ -1,0 +1,231 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"hash/fnv"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/goleak"
+
+	"github.com/apikeys-platform/apikeys"
+	"github.com/apikeys-platform/apikeys/internal/testdb"
+	"github.com/apikeys-platform/apikeys/store/postgres"
+	"github.com/apikeys-platform/apikeys/store/storetest"
+)
+
+var thorough = flag.Bool("thorough", false, "run what takes minutes: the suite with every setting, more rounds, more rows")
+
+// TestMain also runs the processes that tests start: this program again, with a
+// task in the environment.
+func TestMain(m *testing.M) {
+	if task := os.Getenv("APIKEYS_TEST_TASK"); task != "" {
+		os.Exit(runTask(task))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// settings are of connections that hosts may have.
+func settings() []string {
+	const hostile = "default_transaction_isolation=serializable&timezone=Asia/Kathmandu&intervalstyle=postgres_verbose&" +
+		"plan_cache_mode=force_generic_plan&enable_indexscan=off&synchronize_seqscans=off&lc_messages=C"
+	return []string{
+		"",
+		"default_query_exec_mode=cache_describe",
+		"default_query_exec_mode=describe_exec",
+		"default_query_exec_mode=exec",
+		"default_query_exec_mode=simple_protocol",
+		"pool_max_conns=1",
+		"datestyle=German&bytea_output=escape&extra_float_digits=-15&standard_conforming_strings=off&" + hostile,
+		"default_query_exec_mode=exec&" + hostile,
+		"default_query_exec_mode=simple_protocol&default_transaction_isolation=repeatable%20read&statement_cache_capacity=0",
+	}
+}
+
+// TestStore runs each test of the suite with one of the settings, always the same
+// for a test; with -thorough, all with all.
+func TestStore(t *testing.T) {
+	t.Parallel()
+	template := newTemplate(t)
+	if !*thorough {
+		storetest.Run(t, func(t *testing.T) apikeys.Store {
+			h := fnv.New32a()
+			_, _ = h.Write([]byte(t.Name()))
+			setting := settings()[h.Sum32()%uint32(len(settings()))]
+			t.Log("settings:", setting)
+			return open(t, with(t, template.Copy(t), setting))
+		})
+		return
+	}
+	for _, setting := range settings() {
+		t.Run(setting, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) apikeys.Store { return open(t, with(t, template.Copy(t), setting)) })
+		})
+	}
+}
+
+func TestPoolStaysItsOwners(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), testdb.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	s := postgres.New(pool)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	createOrganization(t, s)
+	createKeys(t, s, newKey(), newKey())
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := pool.Ping(t.Context()); err != nil {
+		t.Errorf("got error %v of the pool after Close, want none", err)
+	}
+	if got := pool.Stat().AcquiredConns(); got != 0 {
+		t.Errorf("got %d connections that were not given back, want 0", got)
+	}
+}
+
+func TestUnmigrated(t *testing.T) {
+	t.Parallel()
+	s := open(t, testdb.Postgres(t))
+	_, err := s.EnsureSettings(t.Context(), apikeys.SettingsRecord{Version: 1})
+	if err == nil || !strings.Contains(err.Error(), "call Migrate") {
+		t.Errorf("got error %v, want one that says to call Migrate", err)
+	}
+}
+
+// An argument that Postgres cannot keep is an error of the call, and the connection
+// lives on.
+func TestNUL(t *testing.T) {
+	t.Parallel()
+	template := newTemplate(t)
+	for _, setting := range settings()[:5] {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, with(t, template.Copy(t), setting))
+			createOrganization(t, s)
+			good, bad := newKey(), newKey()
+			bad.Name = "a\x00secret"
+			for range 2 {
+				_, err := s.CreateKeys(t.Context(), mutation(), []apikeys.KeyRecord{good, bad})
+				if err == nil || strings.Contains(err.Error(), "secret") || errors.Is(err, apikeys.ErrOutcomeUnknown) {
+					t.Errorf("got error %v, want one that does not show the argument", err)
+				}
+			}
+			if _, err := s.ListKeys(t.Context(), apikeys.KeyQuery{Search: "\x00", Limit: 1}); err == nil {
+				t.Error("a search: got no error, want one")
+			}
+			createKeys(t, s, good)
+		})
+	}
+}
+
+// A pooler that hands out connections by transaction, and does not know prepared
+// statements, is like a server that forgets them.
+func TestStatementsForgotten(t *testing.T) {
+	t.Parallel()
+	template := newTemplate(t)
+	for _, tc := range []struct {
+		mode string
+		ok   bool
+	}{{"cache_statement", false}, {"cache_describe", true}, {"exec", true}, {"simple_protocol", true}} {
+		t.Run(tc.mode, func(t *testing.T) {
+			t.Parallel()
+			config, err := pgxpool.ParseConfig(with(t, template.Copy(t), "default_query_exec_mode="+tc.mode+"&pool_max_conns=1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			config.AfterRelease = forget
+			pool, err := pgxpool.NewWithConfig(t.Context(), config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pool.Close()
+			s := postgres.New(pool)
+			for range 3 {
+				if _, err = s.Binding(t.Context(), testOrganization.ID, testOrganization.ID); err != nil {
+					break
+				}
+			}
+			if tc.ok && err != nil {
+				t.Errorf("got error %v, want none", err)
+			}
+			if !tc.ok && (err == nil || !strings.Contains(err.Error(), "default_query_exec_mode")) {
+				t.Errorf("got error %v, want one that says which mode to use", err)
+			}
+		})
+	}
+}
+
+// newTemplate makes a database with tables, to be copied.
+func newTemplate(t *testing.T) *testdb.Template {
+	t.Helper()
+	return testdb.PostgresTemplate(t, migrate)
+}
+
+func migrate(ctx context.Context, dsn string) error {
+	s, err := postgres.Open(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.Migrate(ctx), s.Close())
+}
+
+// open returns a store on a database that may have its tables.
+func open(t testing.TB, dsn string) *postgres.Store {
+	t.Helper()
+	s, err := postgres.Open(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// openMigrated returns a store on a database of its own, with an organization.
+func openMigrated(t testing.TB, dsn string) *postgres.Store {
+	t.Helper()
+	s := open(t, dsn)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	createOrganization(t, s)
+	return s
+}
+
+// with adds options to a dsn, whichever form it has.
+func with(t testing.TB, dsn, options string) string {
+	t.Helper()
+	values, err := url.ParseQuery(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := url.Parse(dsn)
+	isURL := err == nil && strings.HasPrefix(parsed.Scheme, "postgres")
+	if isURL {
+		query := parsed.Query()
+		for name := range values {
+			query.Set(name, values.Get(name))
+		}
+		parsed.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+		return parsed.String()
+	}
+	for name := range values {
+		dsn += " " + name + "='" + values.Get(name) + "'"
+	}
+	return dsn
+}
