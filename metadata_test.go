@@ -183,7 +183,7 @@ func TestCustomComesBack(t *testing.T) {
 		"most uint64":          {custom{"n": uint64(math.MaxUint64)}, `{"n":18446744073709551615}`},
 		"largest float":        {custom{"n": math.MaxFloat64}, `{"n":1.7976931348623157e+308}`},
 		"smallest float":       {custom{"n": math.SmallestNonzeroFloat64}, `{"n":5e-324}`},
-		"zeros":                {custom{"n": []any{0, -0.0, json.Number("0.000")}}, `{"n":[0,0,0.000]}`},
+		"zeros":                {custom{"n": []any{0, json.Number("0.000")}}, `{"n":[0,0.000]}`},
 		"not HTML":             {custom{"<a>": "<b>&'\""}, `{"<a>":"<b>&'\""}`},
 		"control, emoji":       {custom{"s": "a\nb\t\x01👩‍💻"}, `{"s":"a\nb\t\u0001👩‍💻"}`},
 		"real U+FFFD":          {custom{"s\uFFFD": "a\uFFFD"}, `{"s` + "\uFFFD" + `":"a` + "\uFFFD" + `"}`},

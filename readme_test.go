@@ -20,7 +20,7 @@ func TestReadmeProgramRuns(t *testing.T) {
 	if n := len(regexp.MustCompile(`(?m)^.*\S.*$`).FindAllString(program, -1)); n > 30 {
 		t.Errorf("the README's first program has %d lines that are not blank, want at most 30", n)
 	}
-	dir, err := os.MkdirTemp(".", "testdata-readme-")
+	dir, err := os.MkdirTemp(".", "testdata-readme-") //nolint:usetesting // it has to be part of the module
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,12 +61,12 @@ func isScopeByte(b byte) bool {
 
 // checkRequired checks the scopes that a request asks for; none is fine. It does not
 // allocate when all are good.
-func checkRequired(field string, required []string) error {
+func checkRequired(required []string) error {
 	if len(required) > maxScopes {
-		return invalid(field, "has %d scopes; at most %d", len(required), maxScopes)
+		return invalid("Scopes", "has %d scopes; at most %d", len(required), maxScopes)
 	}
 	for _, s := range required {
-		if err := checkScope(field, s, false); err != nil {
+		if err := checkScope("Scopes", s, false); err != nil {
 			return err
 		}
 	}

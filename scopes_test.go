@@ -94,10 +94,10 @@ func TestIsScopeByteIsRFC6749(t *testing.T) {
 
 func TestCheckRequired(t *testing.T) {
 	t.Parallel()
-	if err := checkRequired("Scopes", nil); err != nil {
+	if err := checkRequired(nil); err != nil {
 		t.Errorf("none: got %v, want nil", err)
 	}
-	if err := checkRequired("Scopes", manyScopes(64)); err != nil {
+	if err := checkRequired(manyScopes(64)); err != nil {
 		t.Errorf("64: got %v, want nil", err)
 	}
 	for name, scopes := range map[string][]string{
@@ -107,7 +107,7 @@ func TestCheckRequired(t *testing.T) {
 		"empty":    {"read", ""},
 	} {
 		var bad *InvalidArgumentError
-		if err := checkRequired("Scopes", scopes); !errors.As(err, &bad) || bad.Field != "Scopes" {
+		if err := checkRequired(scopes); !errors.As(err, &bad) || bad.Field != "Scopes" {
 			t.Errorf("%s: got %v, want an InvalidArgumentError for Scopes", name, err)
 		}
 	}
@@ -226,7 +226,7 @@ func TestScopesDoNotAllocate(t *testing.T) {
 	granted := []string{"admin", "docs:*", "read"}
 	required := []string{"read", "docs:a:b"}
 	allocs := testing.AllocsPerRun(100, func() {
-		if checkRequired("Scopes", required) != nil || missingScopes(granted, required) != nil ||
+		if checkRequired(required) != nil || missingScopes(granted, required) != nil ||
 			!coversAny(granted, required) || !grantCovers(granted, required) {
 			t.Fatal("want all covered")
 		}
@@ -361,7 +361,7 @@ func BenchmarkMissingScopes(b *testing.B) {
 	granted := []string{"admin", "docs:*", "read"}
 	required := []string{"read", "docs:a:b"}
 	for b.Loop() {
-		if checkRequired("Scopes", required) != nil || missingScopes(granted, required) != nil {
+		if checkRequired(required) != nil || missingScopes(granted, required) != nil {
 			b.Fatal("want all covered")
 		}
 	}

@@ -289,7 +289,7 @@ func TestSecretPrintsRedacted(t *testing.T) {
 	if want := `{"a":"[redacted]","b":"[redacted]"}`; string(got) != want || err != nil {
 		t.Errorf("JSON: got %s, %v, want %s", got, err, want)
 	}
-	if err := json.Unmarshal([]byte(`"anything"`), &s); err == nil {
+	if err := json.Unmarshal([]byte(`"anything"`), &s); err == nil { //nolint:staticcheck // that it cannot be unmarshalled is the point
 		t.Error("a Secret was unmarshalled from JSON, want an error")
 	}
 	if err := gob.NewEncoder(new(bytes.Buffer)).Encode(s); err == nil {

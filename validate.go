@@ -34,7 +34,7 @@ func (p ValidateParams) check() error {
 	if p.Cost < 0 {
 		return invalid("Cost", "is negative; 0 means 1")
 	}
-	return checkRequired("Scopes", p.Scopes)
+	return checkRequired(p.Scopes)
 }
 
 // Verify tells whose key this is, if it is good at all: neither scopes nor rate

@@ -157,7 +157,7 @@ func TestALookFromBeforeTheRequestIsNotEnough(t *testing.T) {
 		wg.Go(func() { r.mustFind(key, 0) }) // its look is from before the change
 		synctest.Wait()
 		r.db.commit(key)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		r.mustFind(key, 1)
 		wg.Wait()
 	})

@@ -63,7 +63,7 @@ func run(ctx context.Context, chosen []mutant) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // the copy is thrown away
 	if err := copyModule(ctx, dir); err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func try(ctx context.Context, dir string, m mutant) error {
 }
 
 func command(ctx context.Context, dir string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // our own list
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -34,7 +34,7 @@ func NewDB(c DBConfig) *DB {
 	all := map[*sql.DB]*prepared{}
 	of := func(db *sql.DB) *prepared {
 		if all[db] == nil {
-			all[db] = &prepared{db: db, statements: map[string]*sql.Stmt{}}
+			all[db] = &prepared{db: db, turn: make(chan struct{}, 1), statements: map[string]*sql.Stmt{}}
 		}
 		return all[db]
 	}
@@ -86,7 +86,8 @@ func (d *DB) BeginWith(ctx context.Context, begin func(context.Context) (*sql.Tx
 // prepared are the statements of a pool.
 type prepared struct {
 	db         *sql.DB
-	mu         sync.RWMutex
+	turn       chan struct{}        // of the one that prepares
+	mu         sync.RWMutex         // of statements; nothing is waited for while it is held
 	statements map[string]*sql.Stmt // nil: wanted by a transaction, not prepared yet
 }
 
@@ -98,8 +99,19 @@ func (p *prepared) get(query string) *sql.Stmt {
 }
 
 // prepare returns the statement of a text. It needs a connection of the pool, so it
-// must not be called by one who holds the last one.
+// must not be called by one who holds the last one. One at a time prepares: a second
+// statement of a text would have to be closed, which waits for whatever runs on
+// its connection.
 func (p *prepared) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt := p.get(query); stmt != nil {
+		return stmt, nil
+	}
+	select {
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	if stmt := p.get(query); stmt != nil {
 		return stmt, nil
 	}
@@ -109,9 +121,6 @@ func (p *prepared) prepare(ctx context.Context, query string) (*sql.Stmt, error)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if other := p.statements[query]; other != nil {
-		return other, stmt.Close()
-	}
 	p.statements[query] = stmt
 	return stmt, nil
 }

@@ -173,7 +173,7 @@ func onlyIf(condition bool, err error) error {
 
 // is compares with errors.Is, and a Fault by its type.
 func is(err, want error) bool {
-	if _, ok := want.(*Fault); ok {
+	if errors.As(want, new(*Fault)) {
 		return errors.As(err, new(*Fault)) && !errors.Is(err, apikeys.ErrOutcomeUnknown)
 	}
 	return errors.Is(err, want)

@@ -330,7 +330,8 @@ func TestPanicInSendIsSurvived(t *testing.T) {
 		n := 0
 		opts.Send = func(ctx context.Context, b usage.Batch) error {
 			if n++; n == 1 {
-				_ = b.Deltas[len(b.Deltas)]
+				var none []int
+				_ = none[n]
 			}
 			return s.send(ctx, b)
 		}

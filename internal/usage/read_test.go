@@ -121,7 +121,7 @@ func TestReadGivesBackAnErrorOfLoad(t *testing.T) {
 	r.Counter(keyOf(1), 1).Accept(hour10)
 	want := errors.New("unreachable")
 	count, last, err := r.Read(t.Context(), keyOf(1), func() error { return want })
-	if count != 0 || !last.IsZero() || err != want {
+	if count != 0 || !last.IsZero() || !errors.Is(err, want) {
 		t.Errorf("got %d, %v, %v", count, last, err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/apikeys-platform/apikeys"
+	"github.com/apikeys-platform/apikeys/internal/testdb"
 	"github.com/apikeys-platform/apikeys/store/mysql"
 	"github.com/apikeys-platform/apikeys/store/storetest"
 )
@@ -86,18 +87,18 @@ func allOf(options []string) []string {
 // options at once.
 func TestStoreOpenedWithHostileOptions(t *testing.T) {
 	t.Parallel()
-	template := newTemplate(t)
-	options, refused := optionsOf(t, template.Copy(t))
+	free := newDatabases(t)
+	options, refused := optionsOf(t, testdb.MySQL(t))
 	options = allOf(append(slices.Sorted(maps.Keys(refused)), options...))
-	storetest.Run(t, func(t *testing.T) apikeys.Store { return open(t, with(template.Copy(t), options...)) })
+	storetest.Run(t, func(t *testing.T) apikeys.Store { return open(t, with(free.take(t), options...)) })
 }
 
 func TestStoreOnAHostilePool(t *testing.T) {
 	t.Parallel()
-	template := newTemplate(t)
-	options, _ := optionsOf(t, template.Copy(t))
+	free := newDatabases(t)
+	options, _ := optionsOf(t, testdb.MySQL(t))
 	storetest.Run(t, func(t *testing.T) apikeys.Store {
-		return withPool(t, openPool(t, with(template.Copy(t), allOf(options)...)))
+		return withPool(t, openPool(t, with(free.take(t), allOf(options)...)))
 	})
 }
 
@@ -231,7 +232,7 @@ func TestPoolIsLeftAsItWas(t *testing.T) {
 	for i := range 60 {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*100*time.Microsecond)
 		_, _ = s.RotateKey(ctx, newMutation(), apikeys.KeyRef{ID: keys[0].ID}, apikeys.Rotation{Secret: apikeys.SecretRecord{
-			Hash: apikeys.Hash(newKeys(t, 1)[0].Secret.Hash), SigningID: "s", CreatedAt: testTime}})
+			Hash: newKeys(t, 1)[0].Secret.Hash, SigningID: "s", CreatedAt: testTime}})
 		cancel()
 	}
 	_, _ = s.UpdateKey(t.Context(), newMutation(), apikeys.KeyRef{ID: uuid.New()}, apikeys.KeyChange{})

@@ -72,7 +72,7 @@ func TestErrorsDoNotShowThePassword(t *testing.T) {
 			for _, p := range passwords {
 				s, err := postgres.Open(t.Context(), form(p))
 				if err == nil {
-					s.Close() //nolint:errcheck // it returns nil
+					s.Close()
 					t.Fatal("got no error, want one")
 				}
 				wantSecret(t, err)
@@ -89,7 +89,7 @@ func closedPort(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // it listens no more, or the test fails
+	defer l.Close()
 	return l.Addr().String()
 }
 
@@ -115,7 +115,7 @@ func TestOpenErrorsSayWhatToDo(t *testing.T) {
 			t.Parallel()
 			s, err := postgres.Open(t.Context(), tc.dsn)
 			if err == nil {
-				s.Close() //nolint:errcheck // it returns nil
+				s.Close()
 				t.Fatal("got no error, want one")
 			}
 			wantTyped(t, err)
@@ -132,7 +132,7 @@ func TestOpenHearsItsContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // the test is over
+	defer l.Close()
 	start := time.Now()
 	_, err = postgres.Open(t.Context(), "postgres://u@"+l.Addr().String()+"/db?sslmode=disable&connect_timeout=1")
 	if !errors.As(err, new(*postgres.ConnectError)) || time.Since(start) > 10*time.Second {
@@ -149,7 +149,7 @@ func TestForms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context()) //nolint:errcheck // the test is over
+	defer conn.Close(t.Context())
 	const password = `p@ss:w/o?r#d%25 '\`
 	user := conn.Config().Database + "_user"
 	t.Cleanup(func() { dropUser(t, dsn, user) })
@@ -200,7 +200,7 @@ func dropUser(t *testing.T, dsn, user string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx) //nolint:errcheck // the test is over
+	defer conn.Close(ctx)
 	if _, err := conn.Exec(ctx, "DROP OWNED BY "+user+" CASCADE; DROP ROLE "+user); err != nil {
 		t.Error(err)
 	}

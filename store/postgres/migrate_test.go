@@ -37,7 +37,7 @@ func TestProcessesMigrateAtOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		time.Sleep(rand.N(500 * time.Millisecond)) //nolint:gosec // anywhere in the middle, or at the beginning or the end
+		time.Sleep(rand.N(500 * time.Millisecond))
 		if err := tasks[0].Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -61,7 +61,7 @@ func TestMigratingIsTakenOver(t *testing.T) {
 	t.Parallel()
 	dsn := testdb.Postgres(t)
 	blocker := connect(t, dsn)
-	defer blocker.Close(t.Context()) //nolint:errcheck // the test is over
+	defer blocker.Close(t.Context())
 	if _, err := blocker.Exec(t.Context(), "BEGIN; CREATE TABLE apikeys_resources ()"); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestMigratingIsTakenOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	watch := connect(t, dsn)
-	defer watch.Close(t.Context()) //nolint:errcheck // the test is over
+	defer watch.Close(t.Context())
 	for waiting := 0; waiting == 0; {
 		row := watch.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND wait_event_type = 'Lock'`)
@@ -107,7 +107,7 @@ func TestMigratingWaitsForSoLong(t *testing.T) {
 	t.Parallel()
 	dsn := testdb.Postgres(t)
 	holder := connect(t, dsn)
-	defer holder.Close(t.Context()) //nolint:errcheck // the test is over
+	defer holder.Close(t.Context())
 	if _, err := holder.Exec(t.Context(), "SELECT pg_advisory_lock(4707192803512470883)"); err != nil {
 		t.Fatal(err)
 	}

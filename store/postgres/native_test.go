@@ -20,7 +20,7 @@ func TestLeasesAreDecidedAlike(t *testing.T) {
 	t.Parallel()
 	s := openMigrated(t, testdb.Postgres(t))
 	seed := rand.Uint64()
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
 	for i := range 400 {
 		request := randomLease(random)
@@ -64,7 +64,7 @@ func TestUsageIsAddedAlike(t *testing.T) {
 	keys := []apikeys.KeyRecord{newKey(), newKey(), newKey(), newKey()}
 	createKeys(t, s, keys...)
 	seed := rand.Uint64()
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
 	writers := []uuid.UUID{uuid.New(), uuid.New()}
 	for range 100 {

@@ -102,7 +102,7 @@ func New(pool *pgxpool.Pool) *Store {
 // It uses two connections of its own for the time, made as those of the pool are.
 func (s *Store) Migrate(ctx context.Context) error {
 	db := s.openDB()
-	defer db.Close() //nolint:errcheck // nothing is left to be written
+	defer db.Close()
 	var encoding string
 	if err := db.QueryRowContext(ctx, "SHOW server_encoding").Scan(&encoding); err != nil {
 		return connectError(ctx, err)

@@ -42,7 +42,7 @@ func runTask(task string) int {
 
 // newTask prepares this test program to be run again.
 func newTask(task, dsn string) (cmd *exec.Cmd, out *bytes.Buffer) {
-	cmd, out = exec.Command(os.Args[0]), &bytes.Buffer{} //nolint:gosec // itself
+	cmd, out = exec.Command(os.Args[0]), &bytes.Buffer{}
 	cmd.Env = append(os.Environ(), "APIKEYS_TEST_TASK="+task, "APIKEYS_TEST_DB="+dsn)
 	cmd.Stdout, cmd.Stderr = out, os.Stderr
 	return cmd, out
@@ -60,7 +60,7 @@ func takeLeases(ctx context.Context, dsn string, report io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close() //nolint:errcheck // it returns nil
+	defer s.Close()
 	request := []apikeys.LeaseRequest{{
 		Subject: apikeys.Subject{1}, At: testTime, AllOrNothing: true,
 		Parts: []apikeys.LeasePart{{Limit: apikeys.PerHour(leaseLimit), Want: 1}, {Limit: apikeys.PerDay(2 * leaseLimit), Want: 1}},

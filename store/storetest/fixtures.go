@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -300,13 +299,6 @@ func (f *fixture) since(mark apikeys.ChangeMark) apikeys.ChangeSet {
 func (f *fixture) mark() apikeys.ChangeMark {
 	f.Helper()
 	return f.since(apikeys.ChangeMark{}).Mark
-}
-
-// within is a context that ends by itself.
-func (f *fixture) within(d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(f.Context(), d)
-	f.Cleanup(cancel)
-	return ctx
 }
 
 func ptr[T any](v T) *T { return &v }
