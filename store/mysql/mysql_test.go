@@ -65,12 +65,12 @@ func (d *databases) take(t *testing.T) string {
 		dsn = d.template.Copy(d.t)
 	}
 	t.Cleanup(func() {
-		d.mu.Lock()
-		defer d.mu.Unlock()
 		if err := empty(context.WithoutCancel(t.Context()), dsn); err != nil {
 			t.Errorf("empty the test's database: %v", err)
 			return
 		}
+		d.mu.Lock()
+		defer d.mu.Unlock()
 		d.free = append(d.free, dsn)
 	})
 	return dsn
