@@ -100,6 +100,9 @@ func (f KeyFilter) check() error {
 	default:
 		return invalid("Status", "%s is none of all, active, expired, revoked, disabled", quoteClipped(string(f.Status)))
 	}
+	if err := checkName("OwnerID", f.OwnerID, false); err != nil {
+		return err
+	}
 	return checkName("Query", f.Query, false)
 }
 

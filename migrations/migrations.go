@@ -10,6 +10,23 @@
 // All tables are named apikeys_…, so that they can live in a database of yours. A
 // database that is newer than the program is left as it is: a release works on the
 // tables of the next one, so that programs can be replaced one by one.
+//
+// # Changing the tables
+//
+// A release that needs a column adds it so that older programs, which name the columns
+// they write, may leave it out: with a DEFAULT, or NULL. Only the release after it may
+// count on what stands there, and only that one may drop what the older ones used.
+// A number means the same in every folder.
+//
+// In MySQL, DDL ends a transaction. There a file says NO TRANSACTION, and each of its
+// statements can be run again after a migration was killed: CREATE TABLE IF NOT EXISTS;
+// and, because MySQL has no such words for columns and indexes,
+//
+//	SET @ddl = (SELECT IF(COUNT(*) = 0, 'ALTER TABLE apikeys_keys ADD COLUMN note VARBINARY(255)', 'DO 0')
+//	              FROM information_schema.columns
+//	             WHERE table_schema = DATABASE() AND table_name = 'apikeys_keys' AND column_name = 'note');
+//	PREPARE ddl FROM @ddl;
+//	EXECUTE ddl;
 package migrations
 
 import (

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	_ "github.com/go-sql-driver/mysql"
 	"github.com/google/go-cmp/cmp"
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
 
 	"github.com/apikeys-platform/apikeys/internal/testdb"
 )
@@ -198,4 +200,41 @@ func sessionOf(t *testing.T, db *sql.DB) (of [3]string) {
 		t.Fatal(err)
 	}
 	return of
+}
+
+// TestMySQLAddsAColumnAgain is how the documentation of the package adds one.
+func TestMySQLAddsAColumnAgain(t *testing.T) {
+	t.Parallel()
+	dsn := testdb.MySQL(t)
+	db := openMySQL(t, dsn)
+	store, err := database.NewStoreFromQuerier(Table, mysqlVersions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := fstest.MapFS{
+		"00001_a.sql": {Data: []byte("-- +goose NO TRANSACTION\n-- +goose Up\nCREATE TABLE IF NOT EXISTS apikeys_keys (id INT);\n")},
+		"00002_b.sql": {Data: []byte(`-- +goose NO TRANSACTION
+-- +goose Up
+SET @ddl = (SELECT IF(COUNT(*) = 0, 'ALTER TABLE apikeys_keys ADD COLUMN note VARBINARY(255)', 'DO 0')
+              FROM information_schema.columns
+             WHERE table_schema = DATABASE() AND table_name = 'apikeys_keys' AND column_name = 'note');
+PREPARE ddl FROM @ddl;
+EXECUTE ddl;
+`)},
+	}
+	for range 2 {
+		p, err := goose.NewProvider(goose.DialectCustom, db, files, goose.WithStore(store), goose.WithSessionLocker(mysqlLock{patience}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Up(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), "INSERT INTO apikeys_keys (id, note) VALUES (1, 'x')"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.ExecContext(t.Context(), "DELETE FROM "+Table+" WHERE version_id = 2"); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -67,10 +67,12 @@ func (m *machine) compareEverything() {
 		m.run(m.resourcesLike(apikeys.ResourceQuery{Kind: apikeys.KindProduct, LinkOf: project}))
 	}
 	m.run(m.keysLike(apikeys.KeyQuery{}))
-	m.run(m.keysLike(apikeys.KeyQuery{Search: w.tag}))
-	for _, key := range m.standingKeys() {
-		m.run(m.get(apikeys.KeyRef{ID: key}))
-		m.run(m.usage(apikeys.UsageQuery{Ref: apikeys.KeyRef{ID: key}, To: noon.AddDate(1, 0, 0)}))
+	for _, search := range m.searches() {
+		m.run(m.keysLike(apikeys.KeyQuery{Search: search}))
+	}
+	for _, k := range m.standingKeys() {
+		m.run(m.get(apikeys.KeyRef{ID: k.ID}))
+		m.run(m.usage(apikeys.UsageQuery{Ref: apikeys.KeyRef{ID: k.ID}, To: noon.AddDate(1, 0, 0)}))
 	}
 	m.run(m.lookUp(w.hashes))
 	m.run(m.eventsLike(apikeys.EventQuery{}))

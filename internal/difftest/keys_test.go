@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -75,21 +76,25 @@ func (m *machine) freeHashes() []apikeys.Hash {
 }
 
 // standingKeys are those that there are.
-func (m *machine) standingKeys() []uuid.UUID {
+func (m *machine) standingKeys() []apikeys.KeyRecord {
 	found, _ := m.all[0].store.ListKeys(m.Context(), apikeys.KeyQuery{}) // the model has no failures
-	ids := make([]uuid.UUID, len(found))
-	for i, k := range found {
-		ids[i] = k.ID
+	return found
+}
+
+func (m *machine) standingKeyIDs() []uuid.UUID {
+	var ids []uuid.UUID
+	for _, k := range m.standingKeys() {
+		ids = append(ids, k.ID)
 	}
 	return ids
 }
 
 // key is usually one that there is.
-func (m *machine) key() uuid.UUID { return mostly(m.t, "key", m.standingKeys(), m.w.keys) }
+func (m *machine) key() uuid.UUID { return mostly(m.t, "key", m.standingKeyIDs(), m.w.keys) }
 
 // createKeys creates one key, usually a new one, or imports a few.
 func (m *machine) createKeys() {
-	standing := m.standingKeys()
+	standing := m.standingKeyIDs()
 	free := slices.DeleteFunc(slices.Clone(m.w.keys), func(id uuid.UUID) bool { return slices.Contains(standing, id) })
 	ids := []uuid.UUID{mostly(m.t, "key", free, m.w.keys)}
 	if oneIn(4, m.t, "import?") {
@@ -157,15 +162,21 @@ func (m *machine) get(ref apikeys.KeyRef) operation {
 func (m *machine) keyQuery() apikeys.KeyQuery {
 	return apikeys.KeyQuery{
 		Scope: m.scope(), ID: maybe(m.t, "id", m.w.keys), ProjectID: maybe(m.t, "project", m.w.projects), ProductID: maybe(m.t, "product", m.w.products),
-		Status: maybe(m.t, "status", statuses()), Now: one(m.t, "now", times()), Search: maybe(m.t, "search", m.searches()),
+		Status: maybe(m.t, "status", statuses()), Now: one(m.t, "now", times()), Search: maybe(m.t, "search", append(m.searches(), texts()...)),
 		CreatedBefore: maybe(m.t, "created before", times()), ExpiresBefore: maybe(m.t, "expires before", times()),
 		EndedBefore: maybe(m.t, "ended before", times()), Before: maybe(m.t, "before", m.w.keys),
 		Limit: one(m.t, "limit", []int{0, 1, 2, 100}),
 	}
 }
 
+// searches are for what has a meaning in a pattern, and for the names of keys in the
+// other case.
 func (m *machine) searches() []string {
-	return append(texts(), m.w.tag, m.w.tag+"aB3", "%", "_", "x9q", "STRASSE", "i̇")
+	list := []string{m.w.tag, m.w.tag + "aB3", "%", "_", "\\", "i\u0307"}
+	for _, k := range m.standingKeys() {
+		list = append(list, strings.ToUpper(k.Name))
+	}
+	return list
 }
 
 func (m *machine) listKeys() { m.run(m.keysLike(m.keyQuery())) }

@@ -37,6 +37,9 @@ type operation struct {
 	gone bool
 	// silent says that what it answers means nothing.
 	silent bool
+
+	mutation uuid.UUID
+	serial   int // among those with a mutation
 }
 
 // outcome is what a store answered.
@@ -62,13 +65,14 @@ type machine struct {
 	done []operation    // those with a mutation, to be repeated
 
 	mutations []uuid.UUID
+	appliedBy map[uuid.UUID]int // the operation that was, by the id of its mutation
 	// at is when mutations happen, if that may not be anywhen.
 	at func() time.Time
 }
 
 // newMachine begins a check: on stores that may hold what other checks left.
 func newMachine(t testingT, n uint64, stores []*participant) *machine {
-	m := &machine{testingT: t, w: newWorld(n)}
+	m := &machine{testingT: t, w: newWorld(n), appliedBy: map[uuid.UUID]int{}}
 	m.t, _ = t.(*rapid.T)
 	m.all = append(m.all, &participant{name: "model", store: memstore.New()})
 	for _, s := range stores {
@@ -144,33 +148,39 @@ func agree(outcomes []outcome) bool {
 	return true
 }
 
+// report shows the answers from shortly before they differ.
 func (m *machine) report(outcomes []outcome) string {
+	same := len(outcomes[0].strict)
+	for _, o := range outcomes {
+		n := 0
+		for n < min(same, len(o.strict)) && o.strict[n] == outcomes[0].strict[n] {
+			n++
+		}
+		same = n
+	}
+	from := max(0, same-200)
 	var lines strings.Builder
 	for i, o := range outcomes {
-		fmt.Fprintf(&lines, "  %-9s %s\n", m.all[i].name+":", o.strict)
+		fmt.Fprintf(&lines, "  %-9s %.600s\n", m.all[i].name+":", strings.ToValidUTF8(o.strict[from:], ""))
 	}
 	return lines.String()
 }
 
-// mutate does an operation with a mutation, and remembers it: it may be repeated. When
-// the mutation's id is that of another one which was applied, nothing may change;
-// what is answered then is left open.
+// mutate does an operation with a mutation, and remembers it: it may be repeated.
 func (m *machine) mutate(mutation apikeys.Mutation, op operation) {
 	m.Helper()
-	found, _ := m.all[0].store.ListEvents(m.Context(), apikeys.EventQuery{ID: mutation.ID}) // the model has no failures
-	op.silent = len(found) > 0
-	m.run(op)
+	op.mutation, op.serial = mutation.ID, len(m.done)
 	m.done = append(m.done, op)
+	m.apply(op)
 }
 
-// Again repeats a mutation: if it was applied, it changes nothing, and tells what
+// again repeats a mutation: if it was applied, it changes nothing, and tells what
 // stands now.
 func (m *machine) again() {
 	if len(m.done) == 0 {
 		return
 	}
-	i := rapid.IntRange(1, len(m.done)).Draw(m.t, "steps back")
-	op := m.done[len(m.done)-i]
+	op := m.done[len(m.done)-rapid.IntRange(1, len(m.done)).Draw(m.t, "steps back")]
 	op.text = "again: " + op.text
 	if op.gone {
 		do := op.do
@@ -179,7 +189,24 @@ func (m *machine) again() {
 			return nil, err
 		}
 	}
+	m.apply(op)
+}
+
+// apply does an operation with a mutation. When another one was applied under the id of
+// this mutation, nothing may change; what is answered then is left open.
+func (m *machine) apply(op operation) {
+	m.Helper()
+	before := m.applied(op.mutation)
+	op.silent = before && m.appliedBy[op.mutation] != op.serial
 	m.run(op)
+	if !before && m.applied(op.mutation) {
+		m.appliedBy[op.mutation] = op.serial
+	}
+}
+
+func (m *machine) applied(mutation uuid.UUID) bool {
+	found, _ := m.all[0].store.ListEvents(m.Context(), apikeys.EventQuery{ID: mutation}) // the model has no failures
+	return len(found) > 0
 }
 
 // mutation returns a new mutation, now and then under the id of an old one.

@@ -23,7 +23,7 @@ const (
 	// will be otherwise the next time.
 	errAgain problem = "sqlstore: changed meanwhile"
 
-	errReplica problem = "sqlstore: this is a replica: it cannot tell what was committed"
+	errReplica problem = "sqlstore: a replica, or a session without autocommit, cannot tell what was committed"
 	errNoState problem = "sqlstore: table apikeys_state has no row"
 	errDetail  problem = "sqlstore: the mutation's detail is not a JSON object"
 	errSuspend problem = "sqlstore: only organizations can be suspended"

@@ -74,13 +74,12 @@ func ours(config *mysql.Config) error {
 	config.MultiStatements, config.InterpolateParams, config.ColumnsWithAlias = false, false, false
 	config.AllowAllFiles = false
 	config.CheckConnLiveness = true
-	// A server that has become a replica: away from it.
-	config.RejectReadOnly = true
 	config.Logger = &mysql.NopLogger{}
-	// These would be set after the charset, and even change how ours are read.
+	// These are set after the charset, and would change how ours are read; and not every
+	// server lets the clock go on again.
 	maps.DeleteFunc(config.Params, func(name, _ string) bool {
 		name = strings.ToLower(name)
-		return strings.Contains(name, "character_set") || strings.Contains(name, "collation")
+		return strings.Contains(name, "character_set") || strings.Contains(name, "collation") || strings.HasSuffix(name, "timestamp")
 	})
 	return config.Apply(mysql.Charset("utf8mb4", "utf8mb4_bin"))
 }

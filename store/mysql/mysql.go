@@ -41,11 +41,11 @@ type Store struct {
 var _ apikeys.Store = (*Store)(nil)
 
 // The connections of a pool of our own. Those that are idle are closed before the
-// server does so (wait_timeout, see forStatements), and none lives long after
-// its server has lost its part in a cluster.
+// server does so (wait_timeout, see forStatements), and none lives on for long when
+// its server has become a replica.
 const (
 	maxIdle     = 5 * time.Second
-	maxLifetime = 5 * time.Minute
+	maxLifetime = time.Minute
 )
 
 // Open opens a pool of connections to the database that dsn names:
@@ -135,5 +135,5 @@ func explain(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("mysql: %w", ctx.Err())
 	}
-	return fmt.Errorf("mysql: %w", dialect{}.Fault(err))
+	return dialect{}.Fault(err)
 }

@@ -25,7 +25,7 @@ const (
     SESSION foreign_key_checks = 1, SESSION unique_checks = 1, SESSION sql_safe_updates = 0`
 
 	// setOwn is for connections of our own, for good.
-	setOwn = `SET SESSION autocommit = 1, SESSION completion_type = 'NO_CHAIN', SESSION timestamp = DEFAULT, SESSION time_zone = '+00:00',
+	setOwn = `SET SESSION autocommit = 1, SESSION completion_type = 'NO_CHAIN', SESSION time_zone = '+00:00',
     SESSION sql_select_limit = DEFAULT, SESSION sql_auto_is_null = 0, SESSION sql_big_selects = 1, SESSION lock_wait_timeout = 30,
     ` + forStatements
 	// The variable of this has another name in MariaDB than in MySQL.

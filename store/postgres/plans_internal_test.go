@@ -162,7 +162,7 @@ func plannedCalls(rows int) map[string]plannedCall {
 		"keys by hashes":                      {keysByHash(h, apikeys.Hash{1}), []string{"apikeys_secrets_pkey"}, false},
 		"a key and its secrets":               {getKey, []string{"apikeys_secrets_key_id_number_signing_id_key"}, true},
 		"keys that ended, and their deletion": {deleteEnded(now.Add(-time.Hour)), []string{"apikeys_events_pkey", "apikeys_keys_revoked", "apikeys_keys_expires", "apikeys_events_pkey"}, false},
-		"changes":                             {changes(rows), []string{"apikeys_state_pkey", "apikeys_changes_pkey"}, true},
+		"changes":                             {changes(rows), []string{"apikeys_state", "apikeys_changes_pkey"}, true},
 		"windows":                             {look(apikeys.Subject(h)), []string{"apikeys_windows_pkey"}, true},
 	}
 }

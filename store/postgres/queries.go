@@ -11,6 +11,15 @@ package postgres
 // the planner expect a handful of rows, for which it reads and sorts the whole list
 // instead of walking along its index; one condition of a kind it knows nothing about
 // is taken to select half.
+//
+// Pages of what belongs to one thing are asked for as a range of whole index entries,
+// from the page's end down to the thing's first, in the order of all columns of the
+// index, although all but the last are the same. With "organization_id = $1 ORDER BY
+// id" the planner may walk along the primary key instead and pass over what is not of
+// the organization: if half of all keys are, it expects every second one, and reads
+// the other half first when those are the newer ones. Of a comparison of rows it
+// reckons with the first column only; what is said again of the second (>= and <=)
+// tells it that the index with both is the better one.
 
 const (
 	resourceColumns = `r.kind, r.id, r.organization_id, r.name, r.created_at, r.updated_at, r.suspended_at`
@@ -29,20 +38,16 @@ const (
 
 	resourceArguments = `AS q (kind, by_organization, organization, by_id, id, by_name, name, by_project, project, before)`
 	resourceFilter    = `
-   AND r.id < q.before
    AND COALESCE(r.kind = q.kind
        AND (q.by_organization = 0 OR r.organization_id = q.organization)
        AND (q.by_id = 0 OR r.id = q.id)
        AND (q.by_name = 0 OR r.name = q.name)
-       AND (q.by_project = 0 OR EXISTS (SELECT 1 FROM apikeys_links l WHERE l.project_id = q.project AND l.product_id = r.id)), false)
- ORDER BY r.id DESC`
+       AND (q.by_project = 0 OR EXISTS (SELECT 1 FROM apikeys_links l WHERE l.project_id = q.project AND l.product_id = r.id)), false)`
 
 	eventArguments = `AS q (by_organization, organization, by_subject, subject, before)`
 	eventFilter    = `
-   AND e.id < q.before
    AND COALESCE((q.by_organization = 0 OR e.organization_id = q.organization)
-       AND (q.by_subject = 0 OR e.subject_id = q.subject), false)
- ORDER BY e.id DESC`
+       AND (q.by_subject = 0 OR e.subject_id = q.subject), false)`
 
 	// Some arguments are passed more often than they are needed here.
 	keyArguments = `AS q (by_organization, organization, by_owner, owner, by_project, project, by_product, product,
@@ -50,7 +55,6 @@ const (
        by_ended, ended, ended_by, unrevoked, before)`
 	// The status is that of Key.Status: the first of revoked, expired, disabled.
 	keyFilter = `
-   AND k.id < q.before
    AND COALESCE((q.by_organization = 0 OR k.organization_id = q.organization)
        AND (q.by_owner = '' OR k.owner_id = q.owner)
        AND (q.by_project = 0 OR k.project_id = q.project)
@@ -125,10 +129,21 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8::json) ON CONFLICT DO NOTHING`
 
 	blankEvents = `UPDATE apikeys_events SET detail = '{}' WHERE subject_id = ANY ($1::uuid[])`
 
-	eventsByID           = `SELECT ` + eventColumns + ` FROM apikeys_events e, ` + eventArguments1 + ` WHERE e.id = $1` + eventFilter + ` LIMIT $7`
-	eventsBySubject      = `SELECT ` + eventColumns + ` FROM apikeys_events e, ` + eventArguments1 + ` WHERE e.subject_id = $1` + eventFilter + ` LIMIT $7`
-	eventsByOrganization = `SELECT ` + eventColumns + ` FROM apikeys_events e, ` + eventArguments1 + ` WHERE e.organization_id = $1` + eventFilter + ` LIMIT $7`
-	eventsAll            = `SELECT ` + eventColumns + ` FROM apikeys_events e, ` + eventArguments0 + ` WHERE true` + eventFilter + ` LIMIT $6`
+	eventsByID = `
+SELECT ` + eventColumns + ` FROM apikeys_events e, ` + eventArguments1 + `
+ WHERE e.id = $1 AND e.id < q.before` + eventFilter + ` LIMIT $7`
+	eventsBySubject = `
+SELECT ` + eventColumns + ` FROM apikeys_events e, ` + eventArguments1 + `
+ WHERE (e.subject_id, e.id) < ($1, q.before) AND e.subject_id >= $1` + eventFilter + `
+ ORDER BY e.subject_id DESC, e.id DESC LIMIT $7`
+	eventsByOrganization = `
+SELECT ` + eventColumns + ` FROM apikeys_events e, ` + eventArguments1 + `
+ WHERE (e.organization_id, e.id) < ($1, q.before) AND e.organization_id >= $1` + eventFilter + `
+ ORDER BY e.organization_id DESC, e.id DESC LIMIT $7`
+	eventsAll = `
+SELECT ` + eventColumns + ` FROM apikeys_events e, ` + eventArguments0 + `
+ WHERE e.id < q.before` + eventFilter + `
+ ORDER BY e.id DESC LIMIT $6`
 )
 
 const (
@@ -154,18 +169,23 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`
 	keyOfProduct       = `SELECT 1 FROM apikeys_keys WHERE organization_id = $1 AND product_id = $2 LIMIT 1`
 
 	resourceByID = `
-SELECT ` + resourceColumns + ` FROM apikeys_resources r, ` + resourceArguments1 + ` WHERE r.id = $1` + resourceFilter + ` LIMIT $12`
+SELECT ` + resourceColumns + ` FROM apikeys_resources r, ` + resourceArguments1 + `
+ WHERE r.id = $1 AND r.id < q.before` + resourceFilter + ` LIMIT $12`
 	resourcesByName = `
 SELECT ` + resourceColumns + ` FROM apikeys_resources r, ` + resourceArguments3 + `
- WHERE r.namespace_id = $1 AND r.kind = $2 AND r.name = $3` + resourceFilter + ` LIMIT $14`
+ WHERE r.namespace_id = $1 AND r.kind = $2 AND r.name = $3 AND r.id < q.before` + resourceFilter + ` LIMIT $14`
 	resourcesByLink = `
 SELECT ` + resourceColumns + ` FROM apikeys_links d JOIN apikeys_resources r ON r.id = d.product_id, ` + resourceArguments1 + `
- WHERE d.project_id = $1` + resourceFilter + ` LIMIT $12`
+ WHERE d.project_id = $1 AND d.product_id < q.before` + resourceFilter + `
+ ORDER BY d.product_id DESC LIMIT $12`
 	resourcesByOrganization = `
 SELECT ` + resourceColumns + ` FROM apikeys_resources r, ` + resourceArguments2 + `
- WHERE r.organization_id = $1 AND r.kind = $2` + resourceFilter + ` LIMIT $13`
+ WHERE (r.organization_id, r.id) < ($1, q.before) AND r.organization_id >= $1 AND r.kind = $2` + resourceFilter + `
+ ORDER BY r.organization_id DESC, r.id DESC LIMIT $13`
 	resourcesByKind = `
-SELECT ` + resourceColumns + ` FROM apikeys_resources r, ` + resourceArguments1 + ` WHERE r.kind = $1` + resourceFilter + ` LIMIT $12`
+SELECT ` + resourceColumns + ` FROM apikeys_resources r, ` + resourceArguments1 + `
+ WHERE (r.kind, r.id) < ($1, q.before) AND r.kind >= $1` + resourceFilter + `
+ ORDER BY r.kind DESC, r.id DESC LIMIT $12`
 
 	insertLink              = `INSERT INTO apikeys_links (project_id, product_id, organization_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
 	deleteLink              = `DELETE FROM apikeys_links WHERE project_id = $1 AND product_id = $2`
@@ -225,35 +245,45 @@ SELECT ` + keyColumns + `, ` + secretColumns + `, o.suspended_at,
 	keysByHashes = found + ` WHERE s.hash = ANY ($1::bytea[])`
 
 	keysByID = `
-SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + ` WHERE k.id = $1` + keyFilter + `
- ORDER BY k.id DESC LIMIT $25`
+SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + `
+ WHERE k.id = $1 AND k.id < q.before` + keyFilter + ` LIMIT $25`
 	keysByOwner = `
-SELECT ` + keyColumns + fromKeys + `, ` + keyArguments2 + ` WHERE k.organization_id = $1 AND k.owner_id = $2` + keyFilter + `
- ORDER BY k.id DESC LIMIT $26`
+SELECT ` + keyColumns + fromKeys + `, ` + keyArguments2 + `
+ WHERE (k.organization_id, k.owner_id, k.id) < ($1, $2, q.before) AND (k.organization_id, k.owner_id) >= ($1, $2)
+   AND k.owner_id >= $2 AND k.owner_id <= $2` + keyFilter + `
+ ORDER BY k.organization_id DESC, k.owner_id DESC, k.id DESC LIMIT $26`
 	// Projects and products lead to their organization, which the indexes begin with.
 	keysByProject = `
 SELECT ` + keyColumns + fromKeys + `, ` + keyArguments2 + `
- WHERE k.organization_id = (SELECT organization_id FROM apikeys_resources WHERE id = $1) AND k.project_id = $2` + keyFilter + `
- ORDER BY k.id DESC LIMIT $26`
+ WHERE (k.organization_id, k.project_id, k.id) < ((SELECT organization_id FROM apikeys_resources WHERE id = $1), $2, q.before)
+   AND (k.organization_id, k.project_id) >= ((SELECT organization_id FROM apikeys_resources WHERE id = $1), $2)
+   AND k.project_id >= $2 AND k.project_id <= $2` + keyFilter + `
+ ORDER BY k.organization_id DESC, k.project_id DESC, k.id DESC LIMIT $26`
 	keysByProduct = `
 SELECT ` + keyColumns + fromKeys + `, ` + keyArguments2 + `
- WHERE k.organization_id = (SELECT organization_id FROM apikeys_resources WHERE id = $1) AND k.product_id = $2` + keyFilter + `
- ORDER BY k.id DESC LIMIT $26`
+ WHERE (k.organization_id, k.product_id, k.id) < ((SELECT organization_id FROM apikeys_resources WHERE id = $1), $2, q.before)
+   AND (k.organization_id, k.product_id) >= ((SELECT organization_id FROM apikeys_resources WHERE id = $1), $2)
+   AND k.product_id >= $2 AND k.product_id <= $2` + keyFilter + `
+ ORDER BY k.organization_id DESC, k.product_id DESC, k.id DESC LIMIT $26`
 	keysByOrganization = `
-SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + ` WHERE k.organization_id = $1` + keyFilter + `
- ORDER BY k.id DESC LIMIT $25`
+SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + `
+ WHERE (k.organization_id, k.id) < ($1, q.before) AND k.organization_id >= $1` + keyFilter + `
+ ORDER BY k.organization_id DESC, k.id DESC LIMIT $25`
 	keysAll = `
-SELECT ` + keyColumns + fromKeys + `, ` + keyArguments0 + ` WHERE true` + keyFilter + `
+SELECT ` + keyColumns + fromKeys + `, ` + keyArguments0 + `
+ WHERE k.id < q.before` + keyFilter + `
  ORDER BY k.id DESC LIMIT $24`
 	keysRevoked = `
-SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + ` WHERE k.revoked_at < $1` + keyFilter + `
+SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + `
+ WHERE k.revoked_at < $1 AND k.id < q.before` + keyFilter + `
  ORDER BY k.revoked_at LIMIT $25`
 	keysExpired = `
-SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + ` WHERE k.expires_at <= $1` + keyFilter + `
+SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + `
+ WHERE k.expires_at <= $1 AND k.id < q.before` + keyFilter + `
  ORDER BY k.expires_at LIMIT $25`
 
 	lockKeys = `
-SELECT k.id, k.organization_id FROM apikeys_keys k, ` + keyArguments1 + ` WHERE k.id = ANY ($1::uuid[])` + keyFilter + `
+SELECT k.id, k.organization_id FROM apikeys_keys k, ` + keyArguments1 + ` WHERE k.id = ANY ($1::uuid[]) AND k.id < q.before` + keyFilter + `
  ORDER BY k.id DESC LIMIT $25
    FOR UPDATE OF k`
 
