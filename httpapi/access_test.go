@@ -120,7 +120,7 @@ func TestListsByPrincipal(t *testing.T) {
 		}
 	}
 	next := w.send("manager", "GET", "/api-keys?page[size]=1", "").text("links", "next")
-	cursor := strings.TrimPrefix(next[strings.Index(next, "cursor"):], "cursor")
+	_, cursor, _ := strings.Cut(next, "cursor")
 	w.send("foreigner", "GET", "/api-keys?page%5Bcursor"+cursor, "").want(t, "another's cursor", http.StatusBadRequest, "invalid_argument")
 }
 

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -90,8 +89,6 @@ func (c *call) standing() error {
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }
-
-func (c *call) now() time.Time { return c.api.opts.Now() }
 
 // id reads the id in the path. It refuses to let a key change itself.
 func (c *call) id() (uuid.UUID, error) {

@@ -68,7 +68,7 @@ func newAPI(client *apikeys.Client, opts Options) (*api, error) {
 		opts.Challenge = defaultChallenge
 	}
 	if opts.Now == nil {
-		opts.Now = time.Now
+		opts.Now = time.Now //nolint:forbidigo // as Config.Now defaults to
 	}
 	a := &api{client: client, opts: opts, mux: http.NewServeMux(), keys: newKeys(client, opts.Now)}
 	for _, r := range routes() {

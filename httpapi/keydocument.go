@@ -100,7 +100,8 @@ func keyParams(data object) (apikeys.CreateKeyParams, error) {
 		return params, err
 	}
 	patched(&params.Metadata, patch)
-	return params, readBinding(data, &params)
+	err = readBinding(data, &params)
+	return params, err
 }
 
 // readBinding reads what a new key is to be bound to.

@@ -2,13 +2,14 @@ package httpapi_test
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/google/uuid"
 
 	"github.com/apikeys-platform/apikeys"
 )
@@ -65,8 +66,8 @@ func TestOwnerComesFromThePrincipal(t *testing.T) {
 		}
 	}
 	w.send("admin", "POST", "/api-keys", keyBody(`{}`)).want(t, "admin without organization", http.StatusBadRequest, "invalid_request")
-	in := func(org any) string {
-		return fmt.Sprintf(`{"data":{"type":"api-keys","relationships":{"organization":{"data":{"type":"organizations","id":"%s"}}}}}`, org)
+	in := func(org uuid.UUID) string {
+		return `{"data":{"type":"api-keys","relationships":{"organization":{"data":{"type":"organizations","id":"` + org.String() + `"}}}}}`
 	}
 	w.send("admin", "POST", "/api-keys", in(w.other)).want(t, "admin anywhere", http.StatusCreated, "")
 	w.send("manager", "POST", "/api-keys", in(w.own)).want(t, "own organization", http.StatusCreated, "")

@@ -167,7 +167,7 @@ func TestClientRecovers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // the test is over
+	defer client.Close(context.WithoutCancel(t.Context()))
 	issued, err := client.CreateKey(t.Context(), apikeys.CreateKeyParams{OrganizationID: testOrganization.ID})
 	if err != nil {
 		t.Fatal(err)
