@@ -22,6 +22,9 @@ func TestStoresDoWhatTheModelDoes(t *testing.T) {
 		m := newMachine(t, checks.Add(1), stores)
 		m.prepare()
 		t.Repeat(m.actions())
+		if oneIn(4, t, "repeat all?") {
+			m.repeatAll()
+		}
 		m.compareEverything()
 	})
 }
@@ -55,6 +58,13 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		actions[name] = func(*rapid.T) { do() }
 	}
 	return actions
+}
+
+// repeatAll repeats all mutations, whatever has become of what they were about.
+func (m *machine) repeatAll() {
+	for _, op := range slices.Clone(m.done) {
+		m.repeat(op)
+	}
 }
 
 // compareEverything reads all that can be read of this check.

@@ -195,7 +195,7 @@ func (m *machine) updateKey() {
 	change := apikeys.KeyChange{
 		IfVersion: maybe(t, "if version", []int64{1, 2, 3}), Name: optional(t, "name", texts()), Scopes: optional(t, "scopes", scopeLists()),
 		RateLimits: optional(t, "limits", limitLists()), ExpiresAt: optional(t, "expires", timesOrNever()),
-		Custom: optional(t, "custom", documents()), DisabledAt: optional(t, "disabled", timesOrNever()),
+		Custom: optional(t, "custom", filled()), DisabledAt: optional(t, "disabled", timesOrNever()),
 	}
 	if oneIn(6, t, "revoke?") {
 		change.Revoke = &apikeys.Revocation{At: one(t, "revoked", times()), Reason: one(t, "reason", texts())}

@@ -174,13 +174,17 @@ func (m *machine) mutate(mutation apikeys.Mutation, op operation) {
 	m.apply(op)
 }
 
-// again repeats a mutation: if it was applied, it changes nothing, and tells what
-// stands now.
+// again repeats a mutation.
 func (m *machine) again() {
-	if len(m.done) == 0 {
-		return
+	if len(m.done) > 0 {
+		m.repeat(m.done[len(m.done)-rapid.IntRange(1, len(m.done)).Draw(m.t, "steps back")])
 	}
-	op := m.done[len(m.done)-rapid.IntRange(1, len(m.done)).Draw(m.t, "steps back")]
+}
+
+// repeat does an operation again: if its mutation was applied, that changes nothing, and
+// tells what stands now.
+func (m *machine) repeat(op operation) {
+	m.Helper()
 	op.text = "again: " + op.text
 	if op.gone {
 		do := op.do

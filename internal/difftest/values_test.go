@@ -63,6 +63,10 @@ func documents() []json.RawMessage {
 	return list
 }
 
+// filled are documents that hold something. A change to an empty one is left out: nil
+// stands for {}, but [apikeys.KeyChange.Apply] takes one for a change of the other.
+func filled() []json.RawMessage { return documents()[2:] }
+
 func owners() []string { return []string{"alice", "Alice", "alice ", "ålice", "%"} }
 
 func scopeLists() [][]string {

@@ -43,16 +43,21 @@ func (s *Store) obstacle(k apikeys.KeyRecord, again bool) error {
 	switch {
 	case again && idTaken && standing.KeyID == k.ID:
 		return nil
+	case !again && s.orphan(k):
+		return apikeys.ErrNotFound
 	case idTaken || hashTaken:
 		return apikeys.ErrAlreadyExists
 	case again:
 		return apikeys.ErrNotFound
-	case !s.is(apikeys.KindOrganization, k.OrganizationID, k.OrganizationID),
-		k.ProjectID != uuid.Nil && !s.is(apikeys.KindProject, k.ProjectID, k.OrganizationID),
-		k.ProductID != uuid.Nil && !s.is(apikeys.KindProduct, k.ProductID, k.OrganizationID):
-		return apikeys.ErrNotFound
 	}
 	return nil
+}
+
+// orphan tells of a key whose organization, project or product is not there.
+func (s *Store) orphan(k apikeys.KeyRecord) bool {
+	return !s.is(apikeys.KindOrganization, k.OrganizationID, k.OrganizationID) ||
+		k.ProjectID != uuid.Nil && !s.is(apikeys.KindProject, k.ProjectID, k.OrganizationID) ||
+		k.ProductID != uuid.Nil && !s.is(apikeys.KindProduct, k.ProductID, k.OrganizationID)
 }
 
 // bare is k without what lives in other tables.

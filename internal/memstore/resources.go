@@ -72,7 +72,7 @@ func (s *Store) UpdateResource(ctx context.Context, m apikeys.Mutation, ref apik
 	}
 	defer unlock()
 	r, ok := s.resources[ref.ID]
-	if s.applied(m) {
+	if s.applied(m) && (ok || change.Delete) {
 		return r, nil
 	}
 	if !ok || r.Kind != ref.Kind || !asked(ref.Scope.OrganizationID, r.OrganizationID) {

@@ -56,7 +56,7 @@ func (s *Store) RotateKey(ctx context.Context, m apikeys.Mutation, ref apikeys.K
 }
 
 // endSecrets ends the newest secret and all older ones, none later than it
-// would have ended anyway, and returns the newest one's number.
+// would have ended anyway, and returns the newest one's number. The zero time is never.
 func (s *Store) endSecrets(id uuid.UUID, newest, older time.Time) int {
 	secrets := s.secretsOf(id)
 	if len(secrets) == 0 {
@@ -67,7 +67,7 @@ func (s *Store) endSecrets(id uuid.UUID, newest, older time.Time) int {
 		if secret.Number == secrets[0].Number {
 			end = newest
 		}
-		if secret.EndsAt.IsZero() || end.Before(secret.EndsAt) {
+		if !end.IsZero() && (secret.EndsAt.IsZero() || end.Before(secret.EndsAt)) {
 			secret.EndsAt = end
 			s.secrets[secret.Hash] = secret
 		}
@@ -82,20 +82,21 @@ func (s *Store) AddHash(ctx context.Context, added apikeys.SecretRecord) error {
 		return err
 	}
 	defer unlock()
+	secrets := s.secretsOf(added.KeyID)
+	i := slices.IndexFunc(secrets, func(r apikeys.SecretRecord) bool { return r.Number == added.Number })
+	if i < 0 {
+		return notFound(apikeys.KindKey, added.KeyID)
+	}
 	if standing, taken := s.secrets[added.Hash]; taken {
 		if standing.KeyID == added.KeyID && standing.Number == added.Number {
 			return nil
 		}
 		return apikeys.ErrAlreadyExists
 	}
-	for _, secret := range s.secretsOf(added.KeyID) {
-		if secret.Number == added.Number {
-			secret.Hash, secret.SigningID = added.Hash, added.SigningID
-			s.secrets[secret.Hash] = secret
-			return nil
-		}
-	}
-	return notFound(apikeys.KindKey, added.KeyID)
+	like := secrets[i]
+	like.Hash, like.SigningID = added.Hash, added.SigningID
+	s.secrets[like.Hash] = like
+	return nil
 }
 
 // CountHashes implements [apikeys.Store].

@@ -15,6 +15,7 @@ import (
 func (s *Store) CreateResource(ctx context.Context, m apikeys.Mutation, r apikeys.ResourceRecord) (standing apikeys.ResourceRecord, created bool, err error) {
 	prior, err := s.mutate(ctx, m, func(w *work) (err error) {
 		standing, err = s.createResource(ctx, w, r)
+		created = err == nil
 		return err
 	})
 	if err != nil {
@@ -22,8 +23,9 @@ func (s *Store) CreateResource(ctx context.Context, m apikeys.Mutation, r apikey
 	}
 	if prior != nil {
 		standing, err = s.resource(ctx, apikeys.ResourceRef{Kind: r.Kind, ID: r.ID})
+		created = err == nil
 	}
-	return standing, err == nil && standing.ID == r.ID, err
+	return standing, created, err
 }
 
 func (s *Store) createResource(ctx context.Context, w *work, r apikeys.ResourceRecord) (apikeys.ResourceRecord, error) {

@@ -59,6 +59,7 @@ const (
 	errForeignKeyChild    = 1452
 	errUserResources      = 1226
 	errWrongValue         = 1231
+	errUnknownTimeZone    = 1298
 	errReadOnly           = 1290
 	errInterrupted        = 1317
 	errTooLong            = 1406
@@ -127,7 +128,7 @@ func meaning(number uint16) string {
 		return "a table is not there"
 	case errUnknownColumn:
 		return "a column is not there: the tables are of another version"
-	case errUnknownVariable, errWrongValue:
+	case errUnknownVariable, errWrongValue, errUnknownTimeZone:
 		return "the data source name sets a variable that the server does not have, or to a value that it does not take"
 	case errLockWait:
 		return "a lock was not granted in time"

@@ -12,6 +12,11 @@
 // about 30 on a busy connection. A server allows max_prepared_stmt_count of them,
 // 16,382 by default, for all of its clients together: raise it for a fleet with more than a few
 // hundred connections.
+//
+// In a cluster whose servers all take writes (Galera, group replication), connect all
+// clients to one of them, or let reads wait for what others have committed
+// (wsrep_sync_wait=1, group_replication_consistency='BEFORE', which may stand in the
+// data source name): else a revocation made through another server is seen late.
 package mysql
 
 import (

@@ -21,29 +21,30 @@ import (
 // it waits for a lock is not noticed: its wait ends with innodb_lock_wait_timeout.
 const (
 	forStatements = `SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
-    SESSION wait_timeout = 10, SESSION innodb_lock_wait_timeout = 3,
+    SESSION wait_timeout = 10, SESSION innodb_lock_wait_timeout = 3, SESSION lock_wait_timeout = 10,
     SESSION foreign_key_checks = 1, SESSION unique_checks = 1, SESSION sql_safe_updates = 0`
 
 	// setOwn is for connections of our own, for good.
 	setOwn = `SET SESSION autocommit = 1, SESSION completion_type = 'NO_CHAIN', SESSION time_zone = '+00:00',
-    SESSION sql_select_limit = DEFAULT, SESSION sql_auto_is_null = 0, SESSION sql_big_selects = 1, SESSION lock_wait_timeout = 30,
+    SESSION sql_select_limit = 18446744073709551615, SESSION sql_auto_is_null = 0, SESSION sql_big_selects = 1,
     ` + forStatements
 	// The variable of this has another name in MariaDB than in MySQL.
 	setOwnTransactions = `SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE`
 
 	// enter and leave are around a transaction on a connection that is borrowed.
 	enter = `SET @apikeys_sql_mode = @@SESSION.sql_mode,
-    @apikeys_wait_timeout = @@SESSION.wait_timeout, @apikeys_lock_wait = @@SESSION.innodb_lock_wait_timeout,
+    @apikeys_wait_timeout = @@SESSION.wait_timeout, @apikeys_row_wait = @@SESSION.innodb_lock_wait_timeout,
+    @apikeys_lock_wait = @@SESSION.lock_wait_timeout,
     @apikeys_foreign_keys = @@SESSION.foreign_key_checks, @apikeys_unique = @@SESSION.unique_checks,
     @apikeys_safe_updates = @@SESSION.sql_safe_updates,
     ` + forStatements
 	nextTransaction = `SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE`
 	leave           = `SET SESSION sql_mode = @apikeys_sql_mode,
-    SESSION wait_timeout = @apikeys_wait_timeout, SESSION innodb_lock_wait_timeout = @apikeys_lock_wait,
-    SESSION foreign_key_checks = @apikeys_foreign_keys, SESSION unique_checks = @apikeys_unique,
+    SESSION wait_timeout = @apikeys_wait_timeout, SESSION innodb_lock_wait_timeout = @apikeys_row_wait,
+    SESSION lock_wait_timeout = @apikeys_lock_wait, SESSION foreign_key_checks = @apikeys_foreign_keys, SESSION unique_checks = @apikeys_unique,
     SESSION sql_safe_updates = @apikeys_safe_updates,
-    @apikeys_sql_mode = NULL, @apikeys_wait_timeout = NULL, @apikeys_lock_wait = NULL, @apikeys_foreign_keys = NULL,
-    @apikeys_unique = NULL, @apikeys_safe_updates = NULL`
+    @apikeys_sql_mode = NULL, @apikeys_wait_timeout = NULL, @apikeys_row_wait = NULL, @apikeys_lock_wait = NULL,
+    @apikeys_foreign_keys = NULL, @apikeys_unique = NULL, @apikeys_safe_updates = NULL`
 )
 
 // pool is where a store has its connections from.

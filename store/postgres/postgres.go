@@ -7,12 +7,12 @@
 // Or on a pool that a program has already: postgres.New(pool).
 //
 // All of pgx's query exec modes work (default_query_exec_mode). The default,
-// cache_statement, is the fastest. Behind a pooler that hands out connections by
-// transaction and does not know prepared statements (PgBouncer before 1.21, or with
-// max_prepared_statements=0) it does not work, and says so: use cache_describe or
-// exec there. With simple_protocol, pgx puts the arguments into the statements
-// itself: it does so only with standard_conforming_strings=on and an encoding of
-// UTF8, in which that is safe; without, every call fails. With exec and
+// cache_statement, is the fastest. It and describe_exec do not work behind a pooler
+// that hands out connections by transaction and does not keep prepared statements
+// (PgBouncer before 1.21, or with max_prepared_statements=0), and errors say so: use
+// cache_describe or exec there. With simple_protocol, pgx puts the arguments into the
+// statements itself: it does so only with standard_conforming_strings=on and an
+// encoding of UTF8, in which that is safe; without, every call fails. With exec and
 // simple_protocol the DateStyle must be ISO and bytea_output hex, as they are by
 // default.
 package postgres
@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -121,6 +122,9 @@ func (s *Store) Migrate(ctx context.Context) error {
 // host's own pool: that may be busy, or have one connection only.
 func (s *Store) openDB() *sql.DB {
 	config := s.db.pool.Config()
+	if s.db.mode != pgx.QueryExecModeSimpleProtocol {
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec // works behind any pooler
+	}
 	options := []stdlib.OptionOpenDB{}
 	if config.BeforeConnect != nil {
 		options = append(options, stdlib.OptionBeforeConnect(config.BeforeConnect))
