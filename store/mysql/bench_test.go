@@ -110,6 +110,9 @@ func bareSelect(b *testing.B, stmt *sql.Stmt, hash []byte) {
 			b.Fatal(err)
 		}
 	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
 }
 
 func BenchmarkLook(b *testing.B) {
