@@ -10,7 +10,7 @@
 //
 //	go test ./internal/difftest -rapid.checks=5000
 //
-// runs more of them than the usual 100 (see also -rapid.steps and -rapid.seed).
+// runs more of them than the usual 50 (see also -rapid.steps and -rapid.seed).
 // Left out of the comparison is what the contract leaves open, as the comments of the
 // operations say, and the clocks of the databases.
 //

@@ -105,7 +105,7 @@ func newClient(ctx context.Context, s apikeys.Store) (*apikeys.Client, error) {
 	return apikeys.New(ctx, s, apikeys.Config{SigningSecret: apikeys.NewSecret(signingSecret), OpTimeout: time.Minute})
 }
 
-// leasedUse validates a key, by a client as it is by default.
+// leasedUse validates a key, by a client that is as by default but for its patience.
 func leasedUse(ctx context.Context, s apikeys.Store, key string) (use, func(context.Context) error, error) {
 	client, err := newClient(ctx, s)
 	if err != nil {

@@ -13,7 +13,7 @@ func kinds() []apikeys.ResourceKind {
 	return []apikeys.ResourceKind{apikeys.KindOrganization, apikeys.KindProject, apikeys.KindProduct}
 }
 
-// ids are the ids of a kind.
+// idsOf are the ids of a kind.
 func (w *world) idsOf(kind apikeys.ResourceKind) []uuid.UUID {
 	switch kind {
 	case apikeys.KindOrganization:
