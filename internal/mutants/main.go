@@ -1,7 +1,7 @@
 // Command mutants plants bugs, one at a time, in a copy of the module and runs the
 // tests on it: each has to be caught. It shows that the tests can fail.
 //
-//	go run ./internal/mutants [-run REGEXP] [-list]
+//	go run ./internal/mutants [-run REGEXP] [-every N] [-list]
 //
 // It ends with status 1 when a bug was not caught, or can no longer be planted.
 package main
@@ -33,9 +33,10 @@ type mutant struct {
 func main() {
 	log.SetFlags(0)
 	pattern := flag.String("run", "", "only mutants whose name matches")
+	every := flag.Int("every", 1, "only every Nth of them")
 	list := flag.Bool("list", false, "print the names and stop")
 	flag.Parse()
-	chosen := choose(*pattern)
+	chosen := choose(*pattern, *every)
 	if *list {
 		for _, m := range chosen {
 			fmt.Println(m.name)
@@ -47,11 +48,11 @@ func main() {
 	}
 }
 
-func choose(pattern string) []mutant {
+func choose(pattern string, every int) []mutant {
 	re := regexp.MustCompile(pattern)
 	var chosen []mutant
-	for _, m := range mutants {
-		if re.MatchString(m.name) {
+	for i, m := range mutants {
+		if i%max(every, 1) == 0 && re.MatchString(m.name) {
 			chosen = append(chosen, m)
 		}
 	}
