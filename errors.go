@@ -199,7 +199,8 @@ func (e *AlreadyExistsError) Error() string {
 func (e *AlreadyExistsError) Code() string         { return CodeAlreadyExists }
 func (e *AlreadyExistsError) Is(target error) bool { return target == ErrAlreadyExists }
 
-// NotFoundError names what was looked for. What exists but belongs to an
+// NotFoundError names what was looked for; without an id if it was looked for by
+// name. What exists but belongs to an
 // organization or owner that a scoped client does not see is not found either.
 // It is [ErrNotFound].
 type NotFoundError struct {
@@ -208,6 +209,9 @@ type NotFoundError struct {
 }
 
 func (e *NotFoundError) Error() string {
+	if e.ID == uuid.Nil {
+		return fmt.Sprintf("apikeys: no such %s", e.Kind)
+	}
 	return fmt.Sprintf("apikeys: %s %s not found", e.Kind, e.ID)
 }
 func (e *NotFoundError) Code() string         { return CodeNotFound }

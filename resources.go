@@ -56,6 +56,25 @@ func (c *Client) getResource(ctx context.Context, kind ResourceKind, id uuid.UUI
 	return c.findResource(ctx, ResourceQuery{Scope: c.scope, Kind: kind, ID: id})
 }
 
+// namedResource returns the one that has the name: an organization, or what one
+// organization owns.
+func (c *Client) namedResource(ctx context.Context, kind ResourceKind, organizationID uuid.UUID, name string) (ResourceRecord, error) {
+	if err := c.ready(); err != nil {
+		return ResourceRecord{}, err
+	}
+	if err := checkName("name", name, true); err != nil {
+		return ResourceRecord{}, err
+	}
+	q := ResourceQuery{Scope: c.scope, Kind: kind, Name: &name}
+	if kind != KindOrganization {
+		if err := c.sees(organizationID); err != nil {
+			return ResourceRecord{}, err
+		}
+		q.Scope.OrganizationID = organizationID
+	}
+	return c.findResource(ctx, q)
+}
+
 // findResource returns the one that matches, or a NotFoundError.
 func (c *Client) findResource(ctx context.Context, q ResourceQuery) (ResourceRecord, error) {
 	q.Limit = 1

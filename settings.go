@@ -38,14 +38,18 @@ func (c *core) settle(ctx context.Context) (SettingsRecord, error) {
 			return standing, nil
 		}
 		if !c.acceptsOneOf(standing.Canaries) {
-			return SettingsRecord{}, invalid("SigningSecret", "is not a secret that this database's keys were issued under; "+
-				"to change the signing secret, keep the one in use until now in AcceptedSecrets")
+			return SettingsRecord{}, foreignSecret()
 		}
 		proposed = standing
 		proposed.Version++
 		proposed.Canaries = append([]Canary{c.canary()}, standing.Canaries...)
 	}
 	return SettingsRecord{}, &unavailableError{op: "read settings", cause: ErrConflict}
+}
+
+func foreignSecret() error {
+	return invalid("SigningSecret", "is not a secret that this database's keys were issued under; "+
+		"to change the signing secret, keep the one in use until now in AcceptedSecrets")
 }
 
 func (c *core) ensureSettings(ctx context.Context, proposed SettingsRecord) (SettingsRecord, error) {

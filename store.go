@@ -47,7 +47,8 @@ type Store interface {
 	// EnsureSettings makes proposed stand if nothing stands, or if proposed
 	// follows what stands (its Version is one greater; bumps "all"), and returns
 	// what stands afterwards, read after the write was committed. Exactly one of
-	// any number of concurrent proposals for the same version wins.
+	// any number of concurrent proposals for the same version wins. A proposal of
+	// version 0 proposes nothing: it only reads.
 	EnsureSettings(ctx context.Context, proposed SettingsRecord) (SettingsRecord, error)
 
 	// CreateResource adds an organization, a project or a product. When the name

@@ -28,6 +28,12 @@ func (c *Client) GetOrganization(ctx context.Context, id uuid.UUID) (*Organizati
 	return asOrganization(c.getResource(ctx, KindOrganization, id))
 }
 
+// FindOrganization returns the organization of that name, compared byte for byte, or
+// a [NotFoundError] without an id.
+func (c *Client) FindOrganization(ctx context.Context, name string) (*Organization, error) {
+	return asOrganization(c.namedResource(ctx, KindOrganization, uuid.Nil, name))
+}
+
 // ListOrganizations returns a page of the organizations, the newest first.
 func (c *Client) ListOrganizations(ctx context.Context, opts ListOptions) (Page[Organization], error) {
 	return pageOf(asOrganization)(c.listResources(ctx, ResourceQuery{Kind: KindOrganization}, opts))
@@ -81,6 +87,12 @@ func (c *Client) GetProject(ctx context.Context, id uuid.UUID) (*Project, error)
 	return asProject(c.getResource(ctx, KindProject, id))
 }
 
+// FindProject returns the organization's project of that name, compared byte for
+// byte, or a [NotFoundError] without an id.
+func (c *Client) FindProject(ctx context.Context, organizationID uuid.UUID, name string) (*Project, error) {
+	return asProject(c.namedResource(ctx, KindProject, organizationID, name))
+}
+
 // ListProjects returns a page of an organization's projects, the newest first.
 func (c *Client) ListProjects(ctx context.Context, organizationID uuid.UUID, opts ListOptions) (Page[Project], error) {
 	return pageOf(asProject)(c.listOwned(ctx, KindProject, organizationID, opts))
@@ -114,6 +126,12 @@ func (c *Client) GetOrCreateProduct(ctx context.Context, organizationID uuid.UUI
 // GetProduct returns a product, or a [NotFoundError].
 func (c *Client) GetProduct(ctx context.Context, id uuid.UUID) (*Product, error) {
 	return asProduct(c.getResource(ctx, KindProduct, id))
+}
+
+// FindProduct returns the organization's product of that name, compared byte for
+// byte, or a [NotFoundError] without an id.
+func (c *Client) FindProduct(ctx context.Context, organizationID uuid.UUID, name string) (*Product, error) {
+	return asProduct(c.namedResource(ctx, KindProduct, organizationID, name))
 }
 
 // ListProducts returns a page of an organization's products, the newest first.

@@ -104,6 +104,7 @@ func (s *Store) EnsureSettings(ctx context.Context, proposed apikeys.SettingsRec
 	}
 	defer unlock()
 	switch {
+	case proposed.Version < 1:
 	case s.settings.Version == 0:
 		s.settings = cloneSettings(proposed)
 	case proposed.Version == s.settings.Version+1:

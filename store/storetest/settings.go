@@ -39,12 +39,14 @@ func (f *fixture) propose(s apikeys.SettingsRecord) apikeys.SettingsRecord {
 	return standing
 }
 
-// Catches: the last writer wins; bytes kept as text.
+// Catches: the last writer wins; bytes kept as text; a look that leaves something.
 func firstSettingsStand(f *fixture) {
 	first := f.newSettings(1)
+	f.equal("no proposal", f.propose(apikeys.SettingsRecord{}), apikeys.SettingsRecord{})
 	f.equal("the first proposal", f.propose(first), first)
 	f.equal("the same again", f.propose(first), first)
 	f.equal("another one of version 1", f.propose(f.newSettings(1)), first)
+	f.equal("one of version 0", f.propose(f.newSettings(0)), first)
 }
 
 // Catches: insert or read in one old snapshot; each process keeps what it
