@@ -236,8 +236,8 @@ func (c *Client) PatchKey(ctx context.Context, id uuid.UUID, patch KeyPatch) (*K
 // change checks each field that is set and gives it its stored form.
 func (p KeyPatch) change() (change KeyChange, err error) {
 	change.IfVersion = p.IfVersion
-	if p.IfVersion < 0 {
-		return change, invalid("IfVersion", "is negative; it is the Version of the key as you read it")
+	if err := checkVersion(p.IfVersion); err != nil {
+		return change, err
 	}
 	if p.Name != nil {
 		change.Name, err = p.Name, checkName("Metadata.Name", *p.Name, false)
@@ -258,6 +258,13 @@ func (p KeyPatch) change() (change KeyChange, err error) {
 	return change, err
 }
 
+func checkVersion(version int64) error {
+	if version < 0 {
+		return invalid("IfVersion", "is negative; it is the Version of the key as you read it")
+	}
+	return nil
+}
+
 func normalized[T, S any](field string, value T, normalize func(string, T) (S, error)) (*S, error) {
 	s, err := normalize(field, value)
 	return &s, err
@@ -268,6 +275,9 @@ func staleKey(id uuid.UUID) []Change { return []Change{{Kind: ChangeKey, ID: id}
 // RevokeParams says why a key is revoked.
 type RevokeParams struct {
 	Reason string // for the key's holder and the audit; may be empty
+	// IfVersion is as in [KeyPatch]: of several who revoke a key at once, it tells
+	// the one who did.
+	IfVersion int64
 }
 
 // RevokeKey ends a key for good and keeps its record. It returns once the
@@ -277,7 +287,11 @@ func (c *Client) RevokeKey(ctx context.Context, id uuid.UUID, params RevokeParam
 	if err := checkName("Reason", params.Reason, false); err != nil {
 		return nil, err
 	}
-	return c.changeKey(ctx, "revoke", id, KeyChange{Revoke: &Revocation{At: c.now(), Reason: params.Reason}})
+	if err := checkVersion(params.IfVersion); err != nil {
+		return nil, err
+	}
+	revocation := &Revocation{At: c.now(), Reason: params.Reason}
+	return c.changeKey(ctx, "revoke", id, KeyChange{IfVersion: params.IfVersion, Revoke: revocation})
 }
 
 // DisableKey switches a key off until EnableKey. Disabling again keeps the first time.

@@ -1,6 +1,7 @@
 package apikeys_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -156,4 +157,21 @@ func TestKeyUsageByHour(t *testing.T) {
 	}
 	_, err := c.KeyUsage(ctx, uuid.New(), begin, c.Clock.Now())
 	wantErr[*apikeys.NotFoundError](t, err, apikeys.ErrNotFound)
+}
+
+// A revocation can be bound to the version that was read, as a patch can.
+func TestRevokeIfVersion(t *testing.T) {
+	t.Parallel()
+	c := apikeystest.New(t)
+	key := c.Issue().Key
+	for version, want := range map[int64]error{-1: apikeys.ErrInvalidArgument, 2: apikeys.ErrConflict} {
+		if _, err := c.RevokeKey(t.Context(), key.ID, apikeys.RevokeParams{IfVersion: version}); !errors.Is(err, want) {
+			t.Errorf("version %d: got %v, want %v", version, err, want)
+		}
+	}
+	revoked := must(c.RevokeKey(t.Context(), key.ID, apikeys.RevokeParams{IfVersion: 1, Reason: "first"}))(t)
+	_, err := c.RevokeKey(t.Context(), key.ID, apikeys.RevokeParams{IfVersion: 1, Reason: "second"})
+	if !errors.Is(err, apikeys.ErrConflict) || revoked.RevokedReason != "first" {
+		t.Errorf("the second got %v, the key was revoked for %q", err, revoked.RevokedReason)
+	}
 }

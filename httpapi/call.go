@@ -53,6 +53,8 @@ func (a *api) admit(r *http.Request, params []string) (*call, error) {
 	switch {
 	case errors.Is(err, ErrUnauthenticated):
 		return nil, errUnauthenticated
+	case errors.Is(err, apikeys.ErrQuotaExceeded):
+		return nil, err
 	case err != nil:
 		return nil, errFault.because(err)
 	case !who.valid():

@@ -1,5 +1,10 @@
 package httpapi
 
+import (
+	"net/http"
+	"net/http/httptest"
+)
+
 // Patterns are those of the routes that New registers for principals.
 func Patterns() []string {
 	var patterns []string
@@ -16,4 +21,11 @@ func HolderPatterns() []string {
 		patterns = append(patterns, r.pattern)
 	}
 	return patterns
+}
+
+// Refuse returns the answer to an error.
+func Refuse(err error) (status int, body string) {
+	rec := httptest.NewRecorder()
+	(&api{}).refuse(rec, httptest.NewRequest(http.MethodGet, "/", http.NoBody), err)
+	return rec.Code, rec.Body.String()
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"go.uber.org/goleak"
@@ -27,22 +28,28 @@ type world struct {
 	t          testing.TB
 	handler    http.Handler
 	principals map[string]httpapi.Principal
-	own, other uuid.UUID // organizations
-	faults     []error   // what OnError was told
+	faults     []error // what OnError was told
+
+	own, other, suspended uuid.UUID // organizations
 }
 
 var errLogin = errors.New("password of the session store: hunter2")
 
 func newWorld(t testing.TB, configure ...func(*apikeys.Config)) *world {
 	t.Helper()
-	c := apikeystest.New(t, configure...)
+	return newWorldOf(t, apikeystest.New(t, configure...))
+}
+
+// newWorldOf makes a server on a client whose organization is there already.
+func newWorldOf(t testing.TB, c *apikeystest.Client) *world {
+	t.Helper()
 	other, err := c.CreateOrganization(t.Context(), "other")
 	check(t, err)
 	suspended, err := c.CreateOrganization(t.Context(), "suspended")
 	check(t, err)
 	_, err = c.SuspendOrganization(t.Context(), suspended.ID)
 	check(t, err)
-	w := &world{Client: c, t: t, own: c.Organization.ID, other: other.ID}
+	w := &world{Client: c, t: t, own: c.Organization.ID, other: other.ID, suspended: suspended.ID}
 	grant := httpapi.Grant{Scopes: []string{"docs:*", "read"}}
 	w.principals = map[string]httpapi.Principal{
 		"admin":     {Actor: "root", Admin: true, Grant: httpapi.Grant{Scopes: []string{"*"}}},
@@ -67,8 +74,11 @@ func newWorld(t testing.TB, configure ...func(*apikeys.Config)) *world {
 
 func (w *world) authenticate(r *http.Request) (httpapi.Principal, error) {
 	name := r.Header.Get("X-Principal")
-	if name == "broken" {
+	switch name {
+	case "broken":
 		return httpapi.Principal{}, errLogin
+	case "eager":
+		return httpapi.Principal{}, &apikeys.QuotaError{Limit: apikeys.PerMinute(1), RetryAfter: 1500 * time.Millisecond}
 	}
 	p, ok := w.principals[name]
 	if !ok {
@@ -102,9 +112,11 @@ func (w *world) send(who, method, target, body string, set ...func(*http.Request
 func (w *world) do(r *http.Request) *reply {
 	w.t.Helper()
 	rec := httptest.NewRecorder()
+	sent := record(w.t, r)
 	w.handler.ServeHTTP(rec, r)
+	sent.answered(w.t, rec)
 	out := &reply{status: rec.Code, header: rec.Result().Header, body: rec.Body.String()}
-	if out.body != "" {
+	if out.body != "" && r.Method != http.MethodHead {
 		check(w.t, json.Unmarshal(rec.Body.Bytes(), &out.doc))
 	}
 	return out

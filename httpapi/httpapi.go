@@ -16,9 +16,10 @@ import (
 type Options struct {
 	// Authenticate tells who sends a request. Required: the handler knows no
 	// sessions or passwords. It returns [ErrUnauthenticated], or an error that
-	// wraps it, for a request of nobody, which is answered 401; any other error is
-	// a fault and is answered 503, without its text. It is called for each request
-	// and must be safe for concurrent use.
+	// wraps it, for a request of nobody, which is answered 401, and an
+	// *apikeys.QuotaError for one who asks too often, which is answered 429; any
+	// other error is a fault and is answered 503, without its text. It is called for
+	// each request and must be safe for concurrent use.
 	Authenticate func(*http.Request) (Principal, error)
 	// BasePath is what the links in documents begin with: where the handler is
 	// mounted, such as "/v1". It begins with "/" and does not end with it. The

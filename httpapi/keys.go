@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"time"
@@ -72,6 +73,9 @@ func (c *call) listKeys() (answer, error) {
 }
 
 func (c *call) listKeysOf(owner string) (answer, error) {
+	if err := c.noBody(); err != nil {
+		return answer{}, err
+	}
 	filter := apikeys.KeyFilter{
 		OwnerID: owner, Status: apikeys.KeyStatus(c.query.get(paramStatus)), Query: c.query.get(paramQuery),
 	}
@@ -261,14 +265,35 @@ func (c *call) revokeKey() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if !key.RevokedAt.IsZero() {
-		return answer{}, errRevokedTwice
-	}
 	var params apikeys.RevokeParams
 	set(&params.Reason, reason)
-	return c.onKey(func(ctx context.Context, id uuid.UUID) (*apikeys.Key, error) {
-		return c.client.RevokeKey(ctx, id, params)
-	})
+	if key, err = c.revokeOnce(key, params); err != nil {
+		return answer{}, err
+	}
+	return answer{doc: &document{Data: c.api.keyResource(key)}}, nil
+}
+
+// maxRevokeAttempts bounds how often a revocation begins again because the key was
+// changed in between.
+const maxRevokeAttempts = 5
+
+// revokeOnce revokes the version of the key that was read, so that of two requests
+// at once one is told that it came second.
+func (c *call) revokeOnce(key *apikeys.Key, params apikeys.RevokeParams) (*apikeys.Key, error) {
+	for range maxRevokeAttempts {
+		if !key.RevokedAt.IsZero() {
+			return nil, errRevokedTwice
+		}
+		params.IfVersion = key.Version
+		revoked, err := c.client.RevokeKey(c.ctx(), key.ID, params)
+		if !errors.Is(err, apikeys.ErrConflict) {
+			return revoked, err
+		}
+		if key, err = c.client.GetKey(c.ctx(), key.ID); err != nil {
+			return nil, err
+		}
+	}
+	return nil, apikeys.ErrConflict
 }
 
 func (c *call) disableKey() (answer, error) {

@@ -75,6 +75,9 @@ func created(r *resource) answer {
 }
 
 func (c *call) listOrganizations() (answer, error) {
+	if err := c.noBody(); err != nil {
+		return answer{}, err
+	}
 	opts, err := c.query.page()
 	if err != nil {
 		return answer{}, err

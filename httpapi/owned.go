@@ -117,6 +117,9 @@ func (c *call) newHome(data object) (uuid.UUID, error) {
 }
 
 func (o owned[T]) doList(c *call) (answer, error) {
+	if err := c.noBody(); err != nil {
+		return answer{}, err
+	}
 	organization, err := c.query.id(paramOrganization)
 	if err != nil {
 		return answer{}, err
