@@ -188,12 +188,11 @@ func (c *core) find(ctx context.Context, text string, hash Hash, at keycache.Ins
 
 // fetch reads a key from the store.
 func (c *core) fetch(ctx context.Context, text string, hash Hash) (*known, error) {
-	hashes := c.hashes(text, hash)
-	found, err := c.keysByHash(ctx, hashes)
+	found, err := c.keysByHash(ctx, lookup{text: text, signed: hash})
 	if err != nil {
 		return nil, err
 	}
-	record := match(hashes, found)
+	record := match(c.hashes(text, hash), found)
 	if record == nil {
 		return nil, ErrInvalidKey
 	}

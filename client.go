@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/apikeys-platform/apikeys/internal/coalesce"
 	"github.com/apikeys-platform/apikeys/internal/keyhash"
 	"github.com/apikeys-platform/apikeys/internal/leases"
 	"github.com/apikeys-platform/apikeys/internal/token"
@@ -109,6 +110,7 @@ type core struct {
 	accepted    []*keyhash.Hasher
 	shared      atomic.Pointer[shared]
 	memory      *memory // nil: strict, the store is asked every time
+	reads       *coalesce.Group[lookup, []KeyRecord]
 
 	limiter RateLimiter     // of the caller's; nil: leased
 	leased  *leases.Limiter // ours; nil: limiter
@@ -141,6 +143,7 @@ func New(ctx context.Context, store Store, config Config) (*Client, error) {
 	if err := c.useShieldKeys(settings.ShieldKeys); err != nil {
 		return nil, err
 	}
+	c.startReads()
 	c.startUsage(config.UsageFlushInterval)
 	c.startMemory(config)
 	c.startLeases()

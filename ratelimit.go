@@ -4,6 +4,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"github.com/apikeys-platform/apikeys/internal/coalesce"
 )
 
 // RateLimitWindow is the length of a fixed window, in seconds. Only the four
@@ -132,23 +134,42 @@ type RateLimiter interface {
 }
 
 // NewExactLimiter returns the limiter that asks the store for every single
-// charge: exact across any number of processes, at the price of one write to
-// the database a request.
-func NewExactLimiter(store Store) RateLimiter { return exactLimiter{store} }
+// charge: exact across any number of processes, at the price of a write to
+// the database a request. Under load many requests share one write.
+func NewExactLimiter(store Store) RateLimiter {
+	take := func(ctx context.Context, charges []*LeaseRequest) ([]LeaseGrant, error) {
+		requests := make([]LeaseRequest, len(charges))
+		for i, r := range charges {
+			requests[i] = *r
+		}
+		return store.TakeLeases(ctx, requests)
+	}
+	return exactLimiter{coalesce.New(coalesce.Options[*LeaseRequest, LeaseGrant]{
+		Do: take, Max: callsAtOnce(store, exactWrites), Alone: spoilt,
+	})}
+}
 
-type exactLimiter struct{ store Store }
+// exactWrites is how many writes are under way at once: one is prepared while the
+// other is committed. With more of them, each would be for fewer.
+const exactWrites = 2
+
+// exactLimiter is NewExactLimiter's. No two charges are the same, even of one subject:
+// each is decided by itself.
+type exactLimiter struct {
+	writes *coalesce.Group[*LeaseRequest, LeaseGrant]
+}
 
 // Charge takes a lease of exactly the cost from every limit, or none.
 func (l exactLimiter) Charge(ctx context.Context, c RateCharge) (RateDecision, error) {
-	req := LeaseRequest{Subject: c.Subject, At: c.At, AllOrNothing: true}
-	for _, limit := range c.Limits {
-		req.Parts = append(req.Parts, LeasePart{Limit: limit, Want: c.Cost})
+	req := &LeaseRequest{Subject: c.Subject, At: c.At, AllOrNothing: true, Parts: make([]LeasePart, len(c.Limits))}
+	for i, limit := range c.Limits {
+		req.Parts[i] = LeasePart{Limit: limit, Want: c.Cost}
 	}
-	grants, err := l.store.TakeLeases(ctx, []LeaseRequest{req})
+	grant, err := l.writes.Do(ctx, req)
 	if err != nil {
 		return RateDecision{}, storeError("rate limit", err)
 	}
-	return decide(c, grants[0]), nil
+	return decide(c, grant), nil
 }
 
 // decide reads a decision off what the store granted.

@@ -143,6 +143,14 @@ type Store interface {
 	Sweep(ctx context.Context, p SweepParams) (int, error)
 }
 
+// PooledStore is a [Store] that tells how many connections it has. A store need not
+// be one: then its calls are bounded by the number of processors alone.
+type PooledStore interface {
+	Store
+	// PoolSize returns how many calls that read can run at once; 0: any number.
+	PoolSize() int
+}
+
 // UnimplementedStore answers every method of [Store] with an error. Embed it in
 // a store of your own, so that methods added to Store in a later release do not
 // break your build.

@@ -148,14 +148,6 @@ func (c *core) hashes(text string, signed Hash) []Hash {
 	return hashes
 }
 
-func (c *core) keysByHash(ctx context.Context, hashes []Hash) ([]KeyRecord, error) {
-	ctx, cancel := c.call(ctx)
-	defer cancel()
-	c.calls.keys.Add(1)
-	found, err := c.store.KeysByHash(ctx, hashes)
-	return found, storeError("read key", err)
-}
-
 // match picks the record whose stored hash is one of ours, compared here again,
 // in constant time, whatever the store's idea of equality: a store that returns
 // another row never authenticates anybody.

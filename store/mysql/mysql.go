@@ -43,7 +43,7 @@ type Store struct {
 	close func() error
 }
 
-var _ apikeys.Store = (*Store)(nil)
+var _ apikeys.PooledStore = (*Store)(nil)
 
 // The connections of a pool of our own. Those that are idle are closed before the
 // server does so (wait_timeout, see forStatements), and none lives on for long when
@@ -128,6 +128,9 @@ func (s *Store) Migrate(ctx context.Context) error {
 	}
 	return err
 }
+
+// PoolSize implements [apikeys.PooledStore].
+func (s *Store) PoolSize() int { return s.pool.db.Stats().MaxOpenConnections }
 
 // Close closes the connections that [Open] made. Closing again does nothing.
 func (s *Store) Close() error { return s.close() }

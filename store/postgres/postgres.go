@@ -41,7 +41,7 @@ type Store struct {
 	close func()
 }
 
-var _ apikeys.Store = (*Store)(nil)
+var _ apikeys.PooledStore = (*Store)(nil)
 
 // ErrNotUTF8 is returned by [Store.Migrate] for a database in another encoding: it
 // could not keep every text, or not as it is.
@@ -136,6 +136,9 @@ func (s *Store) openDB() *sql.DB {
 	db.SetMaxOpenConns(2)
 	return db
 }
+
+// PoolSize implements [apikeys.PooledStore].
+func (s *Store) PoolSize() int { return int(s.db.pool.Config().MaxConns) }
 
 // Close closes the pool that [Open] made, after its connections were given back.
 // Closing again does nothing, and so does closing a store that [New] made.

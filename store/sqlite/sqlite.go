@@ -37,7 +37,7 @@ type Store struct {
 	close  func() error
 }
 
-var _ apikeys.Store = (*Store)(nil)
+var _ apikeys.PooledStore = (*Store)(nil)
 
 var (
 	// ErrNotDatabase is wrapped by Open for a file that is something else.
@@ -123,6 +123,9 @@ func (s *Store) Changes(ctx context.Context, since apikeys.ChangeMark) (apikeys.
 	}
 	return s.Store.Changes(ctx, since)
 }
+
+// PoolSize implements [apikeys.PooledStore].
+func (s *Store) PoolSize() int { return s.pools.readers.Stats().MaxOpenConnections }
 
 // Close closes the database, and with the last process that has it open its
 // write-ahead log. A database in memory is gone. Closing again does nothing.
