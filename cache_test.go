@@ -130,17 +130,21 @@ func TestOutage(t *testing.T) {
 		}))(t)
 		must(client.Validate(ctx, text, apikeys.ValidateParams{}))(t)
 		began := down.begin()
-		var last time.Time
+		var last, refused time.Time
 		for {
 			asked := time.Now()
 			if _, err := client.Validate(ctx, text, apikeys.ValidateParams{}); err != nil {
 				wantIs(t, err, apikeys.ErrUnavailable)
+				refused = time.Now()
 				break
 			}
 			last = asked
 		}
-		if served := last.Sub(began); served > tt.delay+tt.grace || served < tt.grace/2 {
-			t.Errorf("%s: served for %s, want between %s and %s", tt.name, served, tt.grace/2, tt.delay+tt.grace)
+		if served := last.Sub(began); served > tt.delay+tt.grace {
+			t.Errorf("%s: served for %s, want at most %s", tt.name, served, tt.delay+tt.grace)
+		}
+		if after := refused.Sub(began); after < tt.grace/2 {
+			t.Errorf("%s: refused after %s, want at least %s", tt.name, after, tt.grace/2)
 		}
 		down.end()
 		must(client.Validate(ctx, text, apikeys.ValidateParams{}))(t)
