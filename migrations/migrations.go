@@ -88,15 +88,11 @@ func Version(ctx context.Context, db *sql.DB, dialect Dialect) (int64, error) {
 
 // Latest returns the version that Up brings a database to.
 func Latest(dialect Dialect) (int64, error) {
-	files, err := files(dialect)
+	names, err := names(dialect)
 	if err != nil {
 		return 0, err
 	}
-	names, err := fs.Glob(files, "*.sql")
-	if err != nil || len(names) == 0 {
-		return 0, fmt.Errorf("migrations: none for %q", dialect)
-	}
-	return goose.NumericComponent(names[len(names)-1]) // sorted, with leading zeros
+	return goose.NumericComponent(names[len(names)-1])
 }
 
 func files(dialect Dialect) (fs.FS, error) {

@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/apikeys-platform/apikeys"
+	"github.com/apikeys-platform/apikeys/internal/sqlstore"
+	"github.com/apikeys-platform/apikeys/migrations"
 	"github.com/apikeys-platform/apikeys/store/mysql"
 	"github.com/apikeys-platform/apikeys/store/postgres"
 	"github.com/apikeys-platform/apikeys/store/sqlite"
@@ -27,6 +29,11 @@ type DB interface {
 	// Migrate brings the tables to the version that this module needs. It is safe on
 	// every start, in any number of processes at once.
 	Migrate(ctx context.Context) error
+	// MigrateDown removes all tables with everything in them.
+	MigrateDown(ctx context.Context) error
+	// Inspect looks at the database, and changes nothing: its version and clock, what
+	// is missing, how many rows there are. For people who look for what is wrong.
+	Inspect(ctx context.Context) (*migrations.Report, error)
 	// Close closes the connections. Close the client first.
 	Close() error
 }
@@ -36,6 +43,10 @@ var (
 	_ DB = (*postgres.Store)(nil)
 	_ DB = (*mysql.Store)(nil)
 )
+
+// ErrNotMigrated is wrapped by what the stores return as long as the database has no
+// tables: call Migrate.
+var ErrNotMigrated error = sqlstore.ErrNotMigrated
 
 // Open opens the database that url names, by its scheme:
 //

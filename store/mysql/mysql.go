@@ -121,7 +121,29 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err := s.pool.check(ctx); err != nil {
 		return explain(ctx, err)
 	}
-	err := migrations.Up(ctx, s.pool.db, migrations.MySQL)
+	return migrationError(migrations.Up(ctx, s.pool.db, migrations.MySQL))
+}
+
+// MigrateDown removes all tables with everything in them.
+func (s *Store) MigrateDown(ctx context.Context) error {
+	if err := s.pool.check(ctx); err != nil {
+		return explain(ctx, err)
+	}
+	return migrationError(migrations.Down(ctx, s.pool.db, migrations.MySQL))
+}
+
+// Inspect looks at the database, and changes nothing: for people who look for what is
+// wrong.
+func (s *Store) Inspect(ctx context.Context) (*migrations.Report, error) {
+	report, err := migrations.Inspect(ctx, s.pool.db, migrations.MySQL)
+	if err != nil {
+		return nil, explain(ctx, err)
+	}
+	return report, nil
+}
+
+// migrationError is err, or what it means that a table was in use.
+func migrationError(err error) error {
 	var e *mysql.MySQLError
 	if errors.As(err, &e) && e.Number == errLockWait {
 		return migrations.ErrLocked

@@ -111,7 +111,28 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if encoding != "UTF8" {
 		return ErrNotUTF8
 	}
-	err := migrations.Up(ctx, db, migrations.Postgres)
+	return migrationError(ctx, migrations.Up(ctx, db, migrations.Postgres))
+}
+
+// MigrateDown removes all tables with everything in them. It uses connections of its
+// own, as Migrate does.
+func (s *Store) MigrateDown(ctx context.Context) error {
+	db := s.openDB()
+	defer db.Close()
+	return migrationError(ctx, migrations.Down(ctx, db, migrations.Postgres))
+}
+
+// Inspect looks at the database, and changes nothing: for people who look for what is
+// wrong. It uses a connection of its own.
+func (s *Store) Inspect(ctx context.Context) (*migrations.Report, error) {
+	db := s.openDB()
+	defer db.Close()
+	report, err := migrations.Inspect(ctx, db, migrations.Postgres)
+	return report, migrationError(ctx, err)
+}
+
+// migrationError leaves out what an error about a connection may repeat of the dsn.
+func migrationError(ctx context.Context, err error) error {
 	if errors.As(err, new(*pgconn.ConnectError)) {
 		return connectError(ctx, err)
 	}

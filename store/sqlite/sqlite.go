@@ -112,6 +112,17 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return migrations.Up(ctx, s.pools.writer, migrations.SQLite)
 }
 
+// MigrateDown removes all tables with everything in them.
+func (s *Store) MigrateDown(ctx context.Context) error {
+	return migrations.Down(ctx, s.pools.writer, migrations.SQLite)
+}
+
+// Inspect looks at the database, and changes nothing: for people who look for what is
+// wrong.
+func (s *Store) Inspect(ctx context.Context) (*migrations.Report, error) {
+	return migrations.Inspect(ctx, s.pools.readers, migrations.SQLite)
+}
+
 // Changes implements [apikeys.Store]. A file that was replaced goes on answering
 // through the connections that have the old one open, so it is looked at too.
 func (s *Store) Changes(ctx context.Context, since apikeys.ChangeMark) (apikeys.ChangeSet, error) {
