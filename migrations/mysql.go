@@ -29,9 +29,9 @@ const (
 // times it cannot read without parseTime=true.
 type mysqlLock struct{ patience time.Duration }
 
-// SessionLock implements goose's lock.SessionLocker. Goose would make the version
-// table and its first row in two steps that are no transaction here, and would never
-// be content with a table without that row: both are made, or made whole, first.
+// SessionLock implements goose's lock.SessionLocker. Goose makes the version table and
+// its first row in two steps, which are no transaction here, and is never content with
+// a table without that row: both are made, or made whole, first.
 func (l mysqlLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
 	seconds := int(l.patience.Seconds())
 	if _, err := conn.ExecContext(ctx, mysqlEnter, seconds); err != nil {
@@ -67,8 +67,11 @@ func (l mysqlLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
 	return nil
 }
 
+// mysqlFirstVersion also does nothing if another process inserts the row meanwhile:
+// goose looks whether there is anything to do, and makes the table, before it locks.
 const mysqlFirstVersion = `INSERT INTO ` + Table + ` (version_id, is_applied)
-SELECT 0, TRUE FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM ` + Table + ` WHERE version_id = 0)`
+SELECT 0, TRUE FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM ` + Table + ` WHERE version_id = 0)
+    ON DUPLICATE KEY UPDATE is_applied = TRUE`
 
 // mysqlVersions is goose's version table in MySQL, column by column, as its command
 // makes it, but that a version stands in it once: in a cluster of several
@@ -84,8 +87,10 @@ func (mysqlVersions) CreateTable(table string) string {
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET binary`
 }
 
+// InsertVersion returns a statement that does nothing for a version that is there: all
+// migrations can be run again.
 func (mysqlVersions) InsertVersion(table string) string {
-	return `INSERT INTO ` + table + ` (version_id, is_applied) VALUES (?, ?)`
+	return `INSERT INTO ` + table + ` (version_id, is_applied) VALUES (?, ?) ON DUPLICATE KEY UPDATE is_applied = VALUES(is_applied)`
 }
 
 func (mysqlVersions) DeleteVersion(table string) string {
