@@ -56,7 +56,7 @@ func (m *machine) startSweeping() {
 }
 
 func (m *machine) suspend() {
-	at, mutation := noon, m.mutation("suspend")
+	at, mutation := noon, m.fixedMutation("suspend")
 	ref := apikeys.ResourceRef{Kind: apikeys.KindOrganization, ID: m.w.organizations[0]}
 	m.mutate(mutation, m.call("UpdateResource", func(ctx context.Context, p *participant) ([]any, error) {
 		r, err := p.store.UpdateResource(ctx, mutation, ref, apikeys.ResourceChange{SuspendedAt: &at})

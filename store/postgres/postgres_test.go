@@ -82,6 +82,9 @@ func TestPoolStaysItsOwners(t *testing.T) {
 	}
 	createOrganization(t, s)
 	createKeys(t, s, newKey(), newKey())
+	if found, err := s.ListKeys(t.Context(), apikeys.KeyQuery{Limit: 1}); err != nil || len(found) != 1 {
+		t.Fatalf("got %d keys, %v, want 1", len(found), err)
+	}
 	for range 2 {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
