@@ -2,7 +2,7 @@ package testdb
 
 import "os"
 
-// FullVariable, set to 1, asks for the full dose of tests that are the better the longer they run: all rounds, rows and
+// FullVariable asks, when it is 1, for the full dose of tests that are the better the longer they run: all rounds, rows and
 // windows that what the project promises was tried with. Without it they do as much as shows that they work.
 const FullVariable = "APIKEYS_TEST_FULL"
 
