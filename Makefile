@@ -9,7 +9,7 @@ race := $(if $(CI)$(filter 1,$(shell go env CGO_ENABLED)),-race)
 
 golangci-lint = go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
 
-.PHONY: help test test-short test-modules lint vuln mutants bench run tidy check-tidy check
+.PHONY: help test test-short test-modules lint figures vuln mutants bench run tidy check-tidy check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -31,6 +31,9 @@ lint: ## go vet, golangci-lint and gofmt
 
 vuln: ## govulncheck; says so where its database cannot be reached
 	@set -e; for dir in $(modules); do echo "govulncheck ($$dir)"; go -C tools run ./vuln -C ../$$dir ./...; done
+
+figures: ## how tidy the house is: sizes, comments, examples, links
+	@go -C tools run ./figures ..
 
 mutants: ## plant bugs and see the tests catch them
 	go run ./internal/mutants
