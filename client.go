@@ -92,6 +92,8 @@ type Client struct {
 	// scope bounds what this view sees, when view is set.
 	view  bool
 	scope Scope
+	// grants bound what this view hands out.
+	grants []Grant
 }
 
 // core is what all views of one client share.
@@ -259,7 +261,7 @@ func newHasher(field string, secret Secret) (*keyhash.Hasher, error) {
 // [ErrClosed]; closing again does nothing. It does not close the store. Closing
 // a view does nothing: close the client that it was made from.
 func (c *Client) Close(ctx context.Context) error {
-	if c.view || c.closed.Swap(true) {
+	if c.view || len(c.grants) > 0 || c.closed.Swap(true) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opTimeout)
@@ -289,7 +291,7 @@ func (c *Client) Scoped(scope Scope) *Client {
 	if c.view && c.scope.OwnerID != "" && scope.OwnerID != c.scope.OwnerID {
 		scope = Scope{}
 	}
-	return &Client{core: c.core, view: true, scope: scope}
+	return &Client{core: c.core, view: true, scope: scope, grants: c.grants}
 }
 
 type actorKey struct{}

@@ -31,6 +31,7 @@ const (
 	CodeAlreadyExists     = "already_exists"
 	CodeNotFound          = "not_found"
 	CodeConflict          = "conflict"
+	CodeBeyondGrant       = "beyond_grant"
 	CodeInvalidArgument   = "invalid_argument"
 	CodeUnavailable       = "unavailable"
 	CodeOutcomeUnknown    = "outcome_unknown"
@@ -67,6 +68,9 @@ var (
 	// ErrInvalidArgument: the call was wrong and nothing was done; see
 	// [InvalidArgumentError].
 	ErrInvalidArgument error = &sentinel{CodeInvalidArgument, "apikeys: invalid argument"}
+	// ErrBeyondGrant: the call would hand out more than may be handed out, and
+	// nothing was done; see [BeyondGrantError].
+	ErrBeyondGrant error = &sentinel{CodeBeyondGrant, "apikeys: beyond the grant"}
 	// ErrUnavailable: the store did not answer, or not in time. It says
 	// nothing about the key: answer 503, not 401.
 	ErrUnavailable error = &sentinel{CodeUnavailable, "apikeys: store unavailable"}
@@ -229,6 +233,20 @@ func (e *InvalidArgumentError) Error() string {
 }
 func (e *InvalidArgumentError) Code() string         { return CodeInvalidArgument }
 func (e *InvalidArgumentError) Is(target error) bool { return target == ErrInvalidArgument }
+
+// BeyondGrantError says in what a key would be beyond the grant of the view that
+// was to create, import, change or rotate it, and what would be allowed. It is
+// [ErrBeyondGrant]; see [Client.WithGrant].
+type BeyondGrantError struct {
+	Field   string // as in [InvalidArgumentError]: "Metadata.Scopes", "ProjectID"
+	Allowed string // for people
+}
+
+func (e *BeyondGrantError) Error() string {
+	return "apikeys: " + e.Field + ": beyond the grant: " + e.Allowed
+}
+func (e *BeyondGrantError) Code() string         { return CodeBeyondGrant }
+func (e *BeyondGrantError) Is(target error) bool { return target == ErrBeyondGrant }
 
 // OutcomeUnknownError names what a write was about whose commit was neither
 // confirmed nor refused. Read it, or repeat the call: every operation here can

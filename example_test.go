@@ -305,3 +305,28 @@ func ExamplePlaintext() {
 	fmt.Println(fmt.Sprint(issued.Plaintext) == issued.Key.Hint, len(issued.Plaintext.Reveal()))
 	// Output: true 52
 }
+
+// A view with the grant of a key hands out no more than that key has.
+func ExampleClient_WithGrant() {
+	ctx := context.Background()
+	client, acme := exampleClient()
+	defer client.Close(ctx)
+	manager, err := client.CreateKey(ctx, apikeys.CreateKeyParams{OrganizationID: acme.ID, Metadata: apikeys.KeyMetadata{
+		Scopes: []string{"docs:*"}, RateLimits: []apikeys.RateLimit{apikeys.PerMinute(100)},
+	}})
+	check(err)
+
+	view := client.WithGrant(apikeys.GrantOf(manager.Key))
+	for _, meta := range []apikeys.KeyMetadata{
+		{Scopes: []string{"docs:read"}, RateLimits: []apikeys.RateLimit{apikeys.PerMinute(10)}},
+		{Scopes: []string{"billing"}, RateLimits: []apikeys.RateLimit{apikeys.PerMinute(10)}},
+		{Scopes: []string{"docs:read"}},
+	} {
+		_, err := view.CreateKey(ctx, apikeys.CreateKeyParams{OrganizationID: acme.ID, Metadata: meta})
+		fmt.Println(err)
+	}
+	// Output:
+	// <nil>
+	// apikeys: Metadata.Scopes: beyond the grant: what may be granted is "docs:*"
+	// apikeys: Metadata.RateLimits: beyond the grant: the key needs a limit of 100/minute or fewer
+}

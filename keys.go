@@ -72,15 +72,16 @@ func (c *Client) newRecord(ctx context.Context, params CreateKeyParams) (KeyReco
 	if err := c.checkLifetime(now, *meta.ExpiresAt); err != nil {
 		return KeyRecord{}, err
 	}
-	if err := c.checkBinding(ctx, params); err != nil {
-		return KeyRecord{}, err
-	}
-	return KeyRecord{
+	record := KeyRecord{
 		ID: newID(now), OrganizationID: params.OrganizationID, ProjectID: params.ProjectID, ProductID: params.ProductID,
 		OwnerID: owner, Environment: c.environment, Head: c.heads[0],
 		Name: *meta.Name, Scopes: *meta.Scopes, RateLimits: *meta.RateLimits, ExpiresAt: *meta.ExpiresAt, Custom: *meta.Custom,
 		CreatedAt: now, UpdatedAt: now, Version: 1,
-	}, nil
+	}
+	if err := c.checkGrants(&record); err != nil {
+		return KeyRecord{}, err
+	}
+	return record, c.checkBinding(ctx, params)
 }
 
 // patchAll replaces all of a key's metadata.
@@ -307,6 +308,23 @@ func (c *Client) EnableKey(ctx context.Context, id uuid.UUID) (*Key, error) {
 }
 
 func (c *Client) changeKey(ctx context.Context, verb string, id uuid.UUID, change KeyChange) (*Key, error) {
+	if !change.handsOut() {
+		return c.sendChange(ctx, verb, id, change)
+	}
+	var key *Key
+	err := c.withinGrants(ctx, id, change.IfVersion, func(k *KeyRecord) error {
+		_, err := change.Apply(k, k.UpdatedAt)
+		return err
+	}, func(version int64) (err error) {
+		checked := change
+		checked.IfVersion = version
+		key, err = c.sendChange(ctx, verb, id, checked)
+		return err
+	})
+	return key, err
+}
+
+func (c *Client) sendChange(ctx context.Context, verb string, id uuid.UUID, change KeyChange) (*Key, error) {
 	if err := c.ready(); err != nil {
 		return nil, err
 	}

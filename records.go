@@ -209,7 +209,8 @@ type Revocation struct {
 
 // Rotation gives a key a new secret.
 type Rotation struct {
-	Secret SecretRecord // its Number is the store's to set
+	IfVersion int64        // 0: whatever the key's version is
+	Secret    SecretRecord // its Number is the store's to set
 	// OldEndsAt ends the secret that was the newest.
 	OldEndsAt time.Time
 }

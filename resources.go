@@ -232,6 +232,11 @@ func (c *Client) managesTenancy() error {
 	if c.scope.OwnerID != "" {
 		return invalid("Scope", "a view of one owner cannot change organizations, projects and products")
 	}
+	for i := range c.grants {
+		if c.grants[i].boundResource() {
+			return beyond("Grant", "a view with a grant for one project or product cannot change organizations, projects and products")
+		}
+	}
 	return nil
 }
 

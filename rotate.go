@@ -24,6 +24,16 @@ func (c *Client) RotateKey(ctx context.Context, id uuid.UUID, params RotateParam
 	if params.Overlap < 0 {
 		return nil, invalid("Overlap", "is negative; 0 ends the old secret at once")
 	}
+	var issued *IssuedKey
+	err := c.withinGrants(ctx, id, 0, func(*KeyRecord) error { return nil }, func(version int64) (err error) {
+		issued, err = c.rotate(ctx, id, params, version)
+		return err
+	})
+	return issued, err
+}
+
+// rotate gives a key a new text if it is still that version; 0: whatever it is.
+func (c *Client) rotate(ctx context.Context, id uuid.UUID, params RotateParams, version int64) (*IssuedKey, error) {
 	record, err := c.getRecord(ctx, id)
 	if err != nil {
 		return nil, err
@@ -33,7 +43,7 @@ func (c *Client) RotateKey(ctx context.Context, id uuid.UUID, params RotateParam
 		return nil, err
 	}
 	text, secret := c.newSecret(record, now)
-	rotation := Rotation{Secret: secret, OldEndsAt: now.Add(params.Overlap)}
+	rotation := Rotation{IfVersion: version, Secret: secret, OldEndsAt: now.Add(params.Overlap)}
 	op := operation{
 		kind: KindKey, verb: "rotate", id: id, stale: staleKey(id),
 		detail: map[string]any{"hint": secret.Hint, "old_ends_at": rotation.OldEndsAt},

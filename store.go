@@ -86,8 +86,8 @@ type Store interface {
 	// UpdateKey applies the change to the locked row by [KeyChange.Apply].
 	// ErrNotFound, ErrConflict. Bumps the key, unless nothing changed.
 	UpdateKey(ctx context.Context, m Mutation, ref KeyRef, change KeyChange) (KeyRecord, error)
-	// RotateKey adds a secret to a locked key that is active at m.At (else
-	// ErrConflict), numbered after the newest; ends that one at the rotation's
+	// RotateKey adds a secret to a locked key that is active at m.At and of the
+	// rotation's version (else ErrConflict), numbered after the newest; ends that one at the rotation's
 	// OldEndsAt or at its own end, whichever is earlier, and all older ones at m.At
 	// at the latest. ErrNotFound; ErrAlreadyExists when the hash is taken. Bumps the key.
 	RotateKey(ctx context.Context, m Mutation, ref KeyRef, rotation Rotation) (KeyRecord, error)

@@ -64,6 +64,9 @@ func (c *Client) SuspendOrganization(ctx context.Context, id uuid.UUID) (*Organi
 
 // ResumeOrganization lets the keys of a suspended organization work again.
 func (c *Client) ResumeOrganization(ctx context.Context, id uuid.UUID) (*Organization, error) {
+	if c.bounded() {
+		return nil, beyond("Grant", "a view with a grant cannot resume an organization, which would bring back keys beyond it")
+	}
 	return asOrganization(c.changeResource(ctx, "resume", KindOrganization, id, ResourceChange{SuspendedAt: &time.Time{}}))
 }
 

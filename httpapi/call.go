@@ -17,7 +17,7 @@ type call struct {
 	api *api
 	r   *http.Request
 	who Principal
-	// client is what the principal sees; handlers know no other.
+	// client is what the principal sees and may hand out; handlers know no other.
 	client *apikeys.Client
 	query  query
 }
@@ -60,7 +60,7 @@ func (a *api) admit(r *http.Request, params []string) (*call, error) {
 	case !who.valid():
 		return nil, errForbidden
 	}
-	c := &call{api: a, who: who, client: who.view(a.client)}
+	c := &call{api: a, who: who, client: who.view(a.client).WithGrant(who.Grant)}
 	c.r = r.WithContext(apikeys.ContextWithActor(r.Context(), who.Actor))
 	if err := c.standing(); err != nil {
 		return nil, err

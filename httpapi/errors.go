@@ -16,7 +16,6 @@ import (
 const (
 	CodeUnauthenticated      = "unauthenticated"
 	CodeForbidden            = "forbidden"
-	CodeBeyondGrant          = "beyond_grant"
 	CodeImmutableField       = "immutable_field"
 	CodeClientID             = "client_id"
 	CodeTypeMismatch         = "type_mismatch"
@@ -64,7 +63,6 @@ var (
 	errUnauthenticated = &fault{status: http.StatusUnauthorized, code: CodeUnauthenticated, detail: "This needs authentication."}
 	errForbidden       = &fault{status: http.StatusForbidden, code: CodeForbidden, detail: "You may not do this."}
 	errSuspended       = &fault{status: http.StatusForbidden, code: apikeys.CodeSuspended, detail: "Your organization is suspended."}
-	errBeyondGrant     = &fault{status: http.StatusForbidden, code: CodeBeyondGrant}
 	errImmutable       = &fault{status: http.StatusForbidden, code: CodeImmutableField, detail: "This cannot be changed."}
 	errClientID        = &fault{status: http.StatusForbidden, code: CodeClientID, detail: "Ids are given by the server.", source: &source{Pointer: "/data/id"}}
 	errNotFound        = &fault{status: http.StatusNotFound, code: apikeys.CodeNotFound, detail: "There is no such thing."}
@@ -119,12 +117,17 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func faultOf(err error) *fault {
 	var own *fault
 	var wrong *apikeys.InvalidArgumentError
+	var over *apikeys.BeyondGrantError
 	switch {
 	case errors.As(err, &own):
 		return own
 	case errors.As(err, &wrong):
 		f := errBadRequest.with(wrong.Reason)
 		f.code, f.source = apikeys.CodeInvalidArgument, sourceOf(wrong.Field)
+		return f
+	case errors.As(err, &over):
+		f := byCode(err).with("You cannot hand this out: " + over.Allowed + ".")
+		f.source = sourceOf(over.Field)
 		return f
 	case errors.Is(err, apikeys.ErrNotFound):
 		return errNotFound
@@ -213,6 +216,10 @@ func sourceOf(field string) *source {
 		return &source{Pointer: attributesAt + "/expires_at"}
 	case "Metadata.Custom":
 		return &source{Pointer: attributesAt + "/custom"}
+	case "OrganizationID":
+		return &source{Pointer: relationshipsAt + "/organization"}
+	case "ProjectID":
+		return &source{Pointer: relationshipsAt + "/project"}
 	case "ProductID":
 		return &source{Pointer: relationshipsAt + "/product"}
 	case "OwnerID":

@@ -47,7 +47,7 @@ func ExampleNew() {
 			}
 			return httpapi.Principal{
 				Actor: user, OrganizationID: acme.ID, OwnerID: user,
-				Grant: httpapi.Grant{Scopes: []string{"docs:*"}},
+				Grant: apikeys.Grant{Scopes: []string{"docs:*"}},
 			}, nil
 		},
 	})
@@ -84,5 +84,5 @@ func ExampleNew() {
 	// Output:
 	// 201 []
 	// alice [docs:read]
-	// 403 [{You cannot grant scopes that you do not hold.}]
+	// 403 [{You cannot hand this out: what may be granted is "docs:*".}]
 }

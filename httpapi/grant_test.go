@@ -66,7 +66,7 @@ func TestAKeyBeyondTheGrantIsNotPassedOn(t *testing.T) {
 func TestGrantBoundsLimitsAndExpiry(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.principals["alice"] = httpapi.Principal{OrganizationID: w.own, OwnerID: "alice", Grant: httpapi.Grant{
+	w.principals["alice"] = httpapi.Principal{OrganizationID: w.own, OwnerID: "alice", Grant: apikeys.Grant{
 		RateLimits: []apikeys.RateLimit{apikeys.PerMinute(100)}, ExpiresBy: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC),
 	}}
 	const soon = `"expires_at":"2026-06-01T00:00:00Z"`

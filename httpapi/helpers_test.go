@@ -50,9 +50,9 @@ func newWorldOf(t testing.TB, c *apikeystest.Client) *world {
 	_, err = c.SuspendOrganization(t.Context(), suspended.ID)
 	check(t, err)
 	w := &world{Client: c, t: t, own: c.Organization.ID, other: other.ID, suspended: suspended.ID}
-	grant := httpapi.Grant{Scopes: []string{"docs:*", "read"}}
+	grant := apikeys.Grant{Scopes: []string{"docs:*", "read"}}
 	w.principals = map[string]httpapi.Principal{
-		"admin":     {Actor: "root", Admin: true, Grant: httpapi.Grant{Scopes: []string{"*"}}},
+		"admin":     {Actor: "root", Admin: true, Grant: apikeys.Grant{Scopes: []string{"*"}}},
 		"manager":   {Actor: "manager", OrganizationID: w.own, Grant: grant},
 		"alice":     {Actor: "alice", OrganizationID: w.own, OwnerID: "alice", Grant: grant},
 		"bob":       {Actor: "bob", OrganizationID: w.own, OwnerID: "bob", Grant: grant},

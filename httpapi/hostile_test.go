@@ -47,7 +47,7 @@ func TestHostileBodies(t *testing.T) {
 		{keyBody(`{"scopes":[1]}`), bad, "/data/attributes/scopes"},
 		{keyBody(`{"scopes":["docs::a"]}`), arg, "/data/attributes/scopes"},
 		{keyBody(`{"scopes":["docs:a b"]}`), arg, "/data/attributes/scopes"},
-		{keyBody(`{"scopes":["docs:"]}`), "beyond_grant", "/data/attributes/scopes"},
+		{keyBody(`{"scopes":["docs:"]}`), "invalid_argument", "/data/attributes/scopes"},
 		{keyBody(`{"rate_limits":["100"]}`), arg, "/data/attributes/rate_limits"},
 		{keyBody(`{"rate_limits":[100]}`), bad, "/data/attributes/rate_limits"},
 		{keyBody(`{"rate_limits":["-1/minute"]}`), arg, "/data/attributes/rate_limits"},

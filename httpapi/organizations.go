@@ -163,7 +163,8 @@ func (c *call) suspendOrganization() (answer, error) {
 }
 
 func (c *call) resumeOrganization() (answer, error) {
-	return c.adminAction(c.client.ResumeOrganization)
+	// Whatever the grant: an administrator may stop and restart what others handed out.
+	return c.adminAction(c.who.view(c.api.client).ResumeOrganization)
 }
 
 func (c *call) adminAction(do func(context.Context, uuid.UUID) (*apikeys.Organization, error)) (answer, error) {

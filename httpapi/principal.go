@@ -3,7 +3,6 @@ package httpapi
 import (
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -34,24 +33,9 @@ type Principal struct {
 	// principal changes keys other than this one, and no organizations, projects or
 	// products; see [KeyPrincipal].
 	KeyID uuid.UUID
-	// Grant is the most that the keys of this principal's making may do.
-	Grant Grant
-}
-
-// Grant bounds what a principal hands out: a key that it creates, rotates,
-// enables, or changes in scopes, rate limits or expiry, lies within the grant
-// afterwards, or the request is refused. What others granted to a key is no
-// reason: who holds less than a key cannot get hold of its new text.
-type Grant struct {
-	// Scopes are the scopes that may be granted, by the rules of the matcher:
-	// "docs:*" allows "docs:read" and "docs:a:*". nil allows none at all, to
-	// administrators as well: only keys without scopes. []string{"*"} allows all.
-	Scopes []string
-	// RateLimits are the loosest limits: a key must have a limit for each window
-	// named here, of as many requests or fewer. nil: no bound.
-	RateLimits []apikeys.RateLimit
-	// ExpiresBy is when a key must have ended. Zero: no bound.
-	ExpiresBy time.Time
+	// Grant is the most that this principal hands out, administrators as well: the
+	// zero Grant allows only keys without scopes. See apikeys.Client.WithGrant.
+	Grant apikeys.Grant
 }
 
 // ManageScope is the scope that lets an API key manage keys.
@@ -70,37 +54,8 @@ func KeyPrincipal(v apikeys.Validation) Principal {
 	}
 	return Principal{
 		Actor: keyActor(key.ID), OrganizationID: key.OrganizationID, OwnerID: key.OwnerID, KeyID: key.ID,
-		Grant: Grant{Scopes: key.Metadata.Scopes, RateLimits: key.Metadata.RateLimits, ExpiresBy: key.Metadata.ExpiresAt},
+		Grant: apikeys.GrantOf(key),
 	}
-}
-
-// check refuses what is beyond the grant.
-func (g Grant) check(m apikeys.KeyMetadata) error {
-	if !apikeys.ScopesCover(g.Scopes, m.Scopes) {
-		return beyond("scopes", "You cannot grant scopes that you do not hold.")
-	}
-	for _, bound := range g.RateLimits {
-		if !hasWithin(m.RateLimits, bound) {
-			return beyond("rate_limits", "You cannot grant more than "+bound.String()+": the key needs such a limit, or a tighter one.")
-		}
-	}
-	if !g.ExpiresBy.IsZero() && (m.ExpiresAt.IsZero() || m.ExpiresAt.After(g.ExpiresBy)) {
-		return beyond("expires_at", "You cannot grant a key that lives beyond "+g.ExpiresBy.UTC().Format(time.RFC3339)+".")
-	}
-	return nil
-}
-
-func hasWithin(limits []apikeys.RateLimit, bound apikeys.RateLimit) bool {
-	for _, l := range limits {
-		if l.Window == bound.Window && l.Requests <= bound.Requests {
-			return true
-		}
-	}
-	return false
-}
-
-func beyond(field, detail string) error {
-	return errBeyondGrant.with(detail).at(attributesAt + "/" + field)
 }
 
 // valid refuses principals that are nobody, or two at once.

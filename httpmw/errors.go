@@ -117,6 +117,8 @@ func outcome(code string) (status int, detail string) {
 		return http.StatusForbidden, "The organization of this API key is suspended."
 	case apikeys.CodeInsufficientScope:
 		return http.StatusForbidden, "The API key does not grant what this request needs."
+	case apikeys.CodeBeyondGrant:
+		return http.StatusForbidden, "The request asks for more than may be handed out."
 	case apikeys.CodeQuotaExceeded:
 		return http.StatusTooManyRequests, "The rate limit is used up."
 	case CodeTooManyFailures:

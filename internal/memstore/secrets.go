@@ -37,7 +37,7 @@ func (s *Store) RotateKey(ctx context.Context, m apikeys.Mutation, ref apikeys.K
 	if err != nil || s.applied(m) {
 		return cloneKey(k), err
 	}
-	if k.Status(m.At) != apikeys.StatusActive {
+	if k.Status(m.At) != apikeys.StatusActive || rotation.IfVersion != 0 && rotation.IfVersion != k.Version {
 		return apikeys.KeyRecord{}, apikeys.ErrConflict
 	}
 	if _, taken := s.secrets[rotation.Secret.Hash]; taken {

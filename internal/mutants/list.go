@@ -54,6 +54,21 @@ var mutants = []mutant{
 		tests: []string{root},
 	},
 	{
+		name: "a grant checked before the change alone", file: "grant.go",
+		old: "		if err := after(&record); err != nil {\n			return err\n		}\n", new: "",
+		tests: []string{root},
+	},
+	{
+		name: "a grant checked for another version than is written", file: "grant.go",
+		old: "		if err := write(version); ifVersion", new: "		if err := write(ifVersion); ifVersion",
+		tests: []string{root},
+	},
+	{
+		name: "a key needs no end though the grant has one", file: "grant.go",
+		old: "!k.ExpiresAt.IsZero() && !k.ExpiresAt.After", new: "!k.ExpiresAt.After",
+		tests: []string{root},
+	},
+	{
 		name: "a view's key check dropped", file: "validate.go",
 		old: "	if !c.inView(k) {\n		return nil, ErrInvalidKey\n	}\n	return k, nil", new: "	return k, nil",
 		tests: []string{root},

@@ -10,7 +10,7 @@ import (
 // RotateKey implements [apikeys.Store].
 func (s *Store) RotateKey(ctx context.Context, m apikeys.Mutation, ref apikeys.KeyRef, rotation apikeys.Rotation) (apikeys.KeyRecord, error) {
 	return s.changeKey(ctx, m, ref, func(w *work, k *apikeys.KeyRecord) error {
-		if k.Status(m.At) != apikeys.StatusActive {
+		if k.Status(m.At) != apikeys.StatusActive || rotation.IfVersion != 0 && rotation.IfVersion != k.Version {
 			return apikeys.ErrConflict
 		}
 		newest, err := s.endSecrets(ctx, w, *k, rotation.OldEndsAt)

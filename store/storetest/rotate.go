@@ -15,6 +15,7 @@ func rotateTests() []test {
 		{"ends each secret at the earliest of its ends", rotateEnds},
 		{"ends every hash of the newest secret", rotateAllHashes},
 		{"is for active keys only", rotateActive},
+		{"is for the version that it names only", rotateVersion},
 		{"refuses a hash that is taken", rotateTaken},
 		{"at once goes one after the other", rotateTogether},
 		{"leaves other keys alone", rotateOneKey},
@@ -42,6 +43,25 @@ func (f *fixture) rotateAt(id uuid.UUID, r apikeys.Rotation, at time.Time) apike
 	k, err := f.store.RotateKey(f.Context(), f.mutationAt("key.rotate", at), keyRef(id), r)
 	f.must(err)
 	return k
+}
+
+// Catches: a new secret for a key that was changed since it was looked at.
+func rotateVersion(f *fixture) {
+	k := f.key(f.organization())
+	f.update(k.ID, apikeys.KeyChange{Name: ptr("changed")})
+	for _, version := range []int64{1, 3} {
+		r := f.rotation(epoch.Add(time.Hour))
+		r.IfVersion = version
+		f.unchanged("rotating another version", func() {
+			_, err := f.store.RotateKey(f.Context(), f.mutation("key.rotate"), keyRef(k.ID), r)
+			f.fails(err, apikeys.ErrConflict)
+		})
+	}
+	r := f.rotation(epoch.Add(time.Hour))
+	r.IfVersion = 2
+	if got := f.rotate(k.ID, r); got.Version != 3 {
+		f.Fatalf("rotating the version that stands: got version %d, want 3", got.Version)
+	}
 }
 
 // Catches: a hint, a version or an UpdatedAt that stays behind; a number that the
