@@ -39,7 +39,7 @@ func (c *Client) mutate(ctx context.Context, op operation, write func(context.Co
 			defer cancel()
 			return write(call, m)
 		})
-		if !errors.Is(err, ErrOutcomeUnknown) && (err == nil || !unknown || isOurs(err)) {
+		if !errors.Is(err, ErrOutcomeUnknown) && (!unknown || settles(err)) {
 			return storeError(op.name(), err)
 		}
 		unknown = true
@@ -71,9 +71,11 @@ func (c *Client) mutation(ctx context.Context, op operation) (Mutation, error) {
 	return m, nil
 }
 
-func isOurs(err error) bool {
+// settles tells whether the answer to a repetition says what became of the write
+// that is repeated: a store that could not be asked has not answered.
+func settles(err error) bool {
 	var ours Error
-	return errors.As(err, &ours)
+	return err == nil || errors.As(err, &ours) && !errors.Is(err, ErrUnavailable)
 }
 
 // newID returns a UUIDv7 (RFC 9562) of that time: ids sort by the time of

@@ -4,15 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	driver "github.com/go-sql-driver/mysql"
 	"github.com/google/uuid"
 
 	"github.com/apikeys-platform/apikeys"
@@ -182,91 +178,6 @@ func TestStatementBinlogIsRefused(t *testing.T) {
 	}
 }
 
-// proxy is the network between a client and a server, and what befalls it.
-type proxy struct {
-	net.Listener
-	server string
-	befall atomic.Value // of type mishap
-}
-
-// mishap is asked about each packet of a client's, and says whether it is passed on,
-// and whether the answer is.
-type mishap func(packet []byte) (request, answer bool)
-
-func newProxy(t *testing.T, server string) *proxy {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{Listener: listener, server: server}
-	p.befall.Store(mishap(func([]byte) (bool, bool) { return true, true }))
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() { p.serve(t.Context(), client) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = listener.Close()
-		running.Wait()
-	})
-	return p
-}
-
-func (p *proxy) serve(ctx context.Context, client net.Conn) {
-	server, err := net.Dial("tcp", p.server)
-	if err != nil {
-		_ = client.Close()
-		return
-	}
-	closeBoth := func() { _, _ = client.Close(), server.Close() }
-	stop := context.AfterFunc(ctx, closeBoth)
-	defer stop()
-	var silent atomic.Bool
-	var running sync.WaitGroup
-	running.Go(func() {
-		defer closeBoth()
-		_, _ = io.Copy(muted{client, &silent}, server)
-	})
-	defer running.Wait()
-	defer closeBoth()
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := client.Read(buffer)
-		if err != nil {
-			return
-		}
-		request, answer := p.befall.Load().(mishap)(buffer[:n])
-		if !answer {
-			silent.Store(true)
-		}
-		if !request {
-			continue
-		}
-		if _, err := server.Write(buffer[:n]); err != nil {
-			return
-		}
-	}
-}
-
-// muted swallows what is written while it is silent.
-type muted struct {
-	io.Writer
-	silent *atomic.Bool
-}
-
-func (m muted) Write(b []byte) (int, error) {
-	if m.silent.Load() {
-		return len(b), nil
-	}
-	return m.Writer.Write(b)
-}
-
 // TestCommitWithoutAnAnswer: the network swallows a commit, or the answer to it. The
 // caller learns in time that nobody knows, and repeating it does it once.
 func TestCommitWithoutAnAnswer(t *testing.T) {
@@ -278,17 +189,12 @@ func TestCommitWithoutAnAnswer(t *testing.T) {
 				direct, dsn := openNew(t)
 				createOrganization(t, direct)
 				k := createKeys(t, direct, 1)[0]
-				config, err := driver.ParseDSN(dsn)
-				if err != nil {
-					t.Fatal(err)
-				}
-				p := newProxy(t, config.Addr)
-				config.Addr = p.Addr().String()
+				p := testdb.ProxyMySQL(t, dsn)
 				var s *mysql.Store
 				if kind == "own" {
-					s = open(t, config.FormatDSN())
+					s = open(t, p.DSN)
 				} else {
-					s = withPool(t, openPool(t, config.FormatDSN()))
+					s = withPool(t, openPool(t, p.DSN))
 				}
 				wantUnknown(t, s, direct, p, k, passes)
 			})
@@ -296,15 +202,20 @@ func TestCommitWithoutAnAnswer(t *testing.T) {
 	}
 }
 
-func wantUnknown(t *testing.T, s, direct *mysql.Store, p *proxy, k apikeys.KeyRecord, passes bool) {
+func wantUnknown(t *testing.T, s, direct *mysql.Store, p *testdb.Proxy, k apikeys.KeyRecord, passes bool) {
 	t.Helper()
 	if _, err := s.Changes(t.Context(), apikeys.ChangeMark{}); err != nil {
 		t.Fatal(err)
 	}
-	p.befall.Store(mishap(func(packet []byte) (bool, bool) {
-		commits := bytes.HasSuffix(packet, []byte("\x03COMMIT")) // a query
-		return passes || !commits, !commits
-	}))
+	p.Befall(func(packet []byte) testdb.Mishap {
+		switch commits := bytes.HasSuffix(packet, []byte("\x03COMMIT")); { // a query
+		case !commits:
+			return testdb.Pass
+		case passes:
+			return testdb.Mute
+		}
+		return testdb.Swallow
+	})
 	m, name := newMutation(), "renamed"
 	rename := func(s *mysql.Store, timeout time.Duration) error {
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -319,7 +230,7 @@ func wantUnknown(t *testing.T, s, direct *mysql.Store, p *proxy, k apikeys.KeyRe
 	if took := time.Since(begun); took > 3*time.Second {
 		t.Errorf("took %v, want little more than the second that it was given", took)
 	}
-	p.befall.Store(mishap(func([]byte) (bool, bool) { return true, true }))
+	p.Heal()
 	// If the commit was lost, its transaction waits for more; the lock ends with it.
 	for begun = time.Now(); ; {
 		err := rename(s, 2*time.Second)

@@ -3,15 +3,11 @@ package postgres_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"net"
-	"net/url"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/apikeys-platform/apikeys"
 	"github.com/apikeys-platform/apikeys/internal/testdb"
@@ -50,9 +46,15 @@ func TestLostAnswers(t *testing.T) {
 		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cut := newCutter(t, dsn)
-			s := open(t, with(t, cut.dsn, "default_query_exec_mode=exec")) // which sends the text of every statement
-			cut.after(tc.said)
+			p := testdb.ProxyPostgres(t, dsn)
+			s := open(t, with(t, p.DSN, "default_query_exec_mode=exec")) // which sends the text of every statement
+			var once atomic.Bool
+			p.Befall(func(packet []byte) testdb.Mishap {
+				if bytes.Contains(packet, []byte(tc.said)) && !once.Swap(true) {
+					return testdb.Cut
+				}
+				return testdb.Pass
+			})
 			if err := tc.call(s); !errors.Is(err, apikeys.ErrOutcomeUnknown) {
 				t.Fatalf("got error %v, want ErrOutcomeUnknown", err)
 			}
@@ -69,111 +71,4 @@ func TestLostAnswers(t *testing.T) {
 	if err != nil || len(events) != 1 {
 		t.Errorf("got %d events, %v, want one of a mutation that was repeated", len(events), err)
 	}
-}
-
-// cutter stands between a client and the server, and cuts a connection when the
-// server has answered to certain words.
-type cutter struct {
-	dsn    string
-	server string
-	mu     sync.Mutex
-	words  []byte
-}
-
-func newCutter(t *testing.T, dsn string) *cutter {
-	t.Helper()
-	config, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	network, server := "tcp", net.JoinHostPort(config.Host, fmt.Sprint(config.Port))
-	if config.TLSConfig != nil || config.Host[0] == '/' {
-		t.Skip("left out: the connection to the server cannot be looked into")
-	}
-	l, err := net.Listen(network, "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cutter{server: server}
-	var serving sync.WaitGroup
-	t.Cleanup(func() {
-		_ = l.Close()
-		serving.Wait()
-	})
-	serving.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() { c.serve(client) })
-		}
-	})
-	user := url.User(config.User)
-	if config.Password != "" {
-		user = url.UserPassword(config.User, config.Password)
-	}
-	c.dsn = (&url.URL{Scheme: "postgres", User: user, Host: l.Addr().String(), Path: config.Database, RawQuery: "sslmode=disable"}).String()
-	return c
-}
-
-// after arms the cutter, once.
-func (c *cutter) after(words string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.words = []byte(words)
-}
-
-// said tells whether the client said the words.
-func (c *cutter) said(message []byte) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.words) == 0 || !bytes.Contains(message, c.words) {
-		return false
-	}
-	c.words = nil
-	return true
-}
-
-func (c *cutter) serve(client net.Conn) {
-	defer client.Close()
-	server, err := net.Dial("tcp", c.server)
-	if err != nil {
-		return
-	}
-	defer server.Close()
-	var answers sync.WaitGroup
-	silent := make(chan struct{})
-	answers.Go(func() {
-		buffer := make([]byte, 1<<16)
-		for {
-			n, err := server.Read(buffer)
-			select {
-			case <-silent: // the server has answered, so it has done it
-				_ = client.Close()
-				return
-			default:
-			}
-			if err != nil {
-				_ = client.Close()
-				return
-			}
-			_, _ = client.Write(buffer[:n])
-		}
-	})
-	buffer := make([]byte, 1<<16)
-	for {
-		n, err := client.Read(buffer)
-		if err != nil {
-			break
-		}
-		if c.said(buffer[:n]) {
-			close(silent)
-		}
-		if _, err := server.Write(buffer[:n]); err != nil {
-			break
-		}
-	}
-	_ = server.Close()
-	answers.Wait()
 }
