@@ -53,6 +53,7 @@ const (
 	KindProject      ResourceKind = "project"
 	KindProduct      ResourceKind = "product"
 	KindKey          ResourceKind = "key"
+	KindSecret       ResourceKind = "secret" // a signing secret, in events
 )
 
 // Organization is the top-level tenant: a customer, or your own company.

@@ -3,6 +3,7 @@ package apikeys
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -105,11 +106,18 @@ func (c *core) look(ctx context.Context, since keycache.Mark) (keycache.ChangeSe
 }
 
 // reset reads the settings again: the history that we knew is gone, or they were
-// changed.
+// changed. When the secrets of this client are none of theirs any more, nothing is
+// known of any key.
 func (c *core) reset(ctx context.Context) error {
 	settings, err := c.settle(ctx)
+	if errors.Is(err, errRetired) || errors.Is(err, errForeign) {
+		err = &unavailableError{op: "read settings", cause: fmt.Errorf("the signing secret %w", err)}
+	}
 	if err != nil {
 		return err
+	}
+	if c.retired.Load() {
+		c.log.WarnContext(ctx, "apikeys: the signing secret of this process was retired; it validates and issues no keys")
 	}
 	return c.useShieldKeys(settings.ShieldKeys)
 }

@@ -18,8 +18,8 @@ func CheckConfig(ctx context.Context, store Store, config Config) error {
 	if err != nil || standing.Version == 0 {
 		return err
 	}
-	if !matches(standing.Canaries, c.signer) && !c.acceptsOneOf(standing.Canaries) {
-		return foreignSecret()
+	if err := c.unfit(standing); err != nil {
+		return secretError(err)
 	}
 	return c.useShieldKeys(standing.ShieldKeys)
 }

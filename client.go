@@ -110,6 +110,7 @@ type core struct {
 	heads       []string // the first is for new keys
 	signer      *keyhash.Hasher
 	accepted    []*keyhash.Hasher
+	retired     atomic.Bool // the signing secret was, by another process
 	shared      atomic.Pointer[shared]
 	memory      *memory // nil: strict, the store is asked every time
 	reads       *coalesce.Group[lookup, []KeyRecord]
@@ -138,7 +139,7 @@ func New(ctx context.Context, store Store, config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, err := c.settle(ctx)
+	settings, err := c.settleFirst(ctx)
 	if err != nil {
 		return nil, err
 	}

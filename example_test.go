@@ -191,6 +191,84 @@ func ExampleClient_RevokeKey() {
 	// Output: revoked: laptop lost
 }
 
+func ExampleClient_RetireSecret() {
+	ctx := context.Background()
+	db, err := sqlite.Open(ctx, ":memory:")
+	check(err)
+	check(db.Migrate(ctx))
+	yesterday := apikeys.NewSecret("3b1f0e7d5c9a49628f70d4c2b1a69e35")
+	today := apikeys.NewSecret("a94c07e1f25b48d3860b9fe7c4d1523a")
+
+	before, err := apikeys.New(ctx, db, apikeys.Config{SigningSecret: yesterday})
+	check(err)
+	defer before.Close(ctx)
+	acme, err := before.CreateOrganization(ctx, "Acme Inc")
+	check(err)
+	issued, err := before.CreateKey(ctx, apikeys.CreateKeyParams{OrganizationID: acme.ID})
+	check(err)
+
+	after, err := apikeys.New(ctx, db, apikeys.Config{SigningSecret: today, AcceptedSecrets: []apikeys.Secret{yesterday}})
+	check(err)
+	defer after.Close(ctx)
+	_, err = after.RetireSecret(ctx, apikeys.RetireSecretParams{ID: yesterday.ID()})
+	fmt.Println(errors.Is(err, apikeys.ErrInvalidArgument)) // a key hangs on it
+
+	_, err = after.Verify(ctx, issued.Plaintext.Reveal()) // once it was used, no more
+	check(err)
+	uses, err := after.CountKeysBySecret(ctx)
+	check(err)
+	for _, use := range uses {
+		fmt.Println(use.Signing, use.Keys, use.Only)
+	}
+	removed, err := after.RetireSecret(ctx, apikeys.RetireSecretParams{ID: yesterday.ID()})
+	fmt.Println(removed, err)
+	_, err = after.Verify(ctx, issued.Plaintext.Reveal())
+	fmt.Println(err)
+	// Output:
+	// true
+	// true 1 0
+	// false 1 0
+	// 1 <nil>
+	// <nil>
+}
+
+func ExampleSecret_ID() {
+	secret := apikeys.NewSecret("3b1f0e7d5c9a49628f70d4c2b1a69e35")
+	fmt.Println(secret, secret.ID()) // the id may be shown
+	// Output: [redacted] eb402aeeb51d3343
+}
+
+func ExampleClient_KeyUsage() {
+	ctx := context.Background()
+	db, err := sqlite.Open(ctx, ":memory:")
+	check(err)
+	check(db.Migrate(ctx))
+	secret := apikeys.NewSecret("3b1f0e7d5c9a49628f70d4c2b1a69e35")
+
+	service, err := apikeys.New(ctx, db, apikeys.Config{SigningSecret: secret})
+	check(err)
+	acme, err := service.CreateOrganization(ctx, "Acme Inc")
+	check(err)
+	issued, err := service.CreateKey(ctx, apikeys.CreateKeyParams{OrganizationID: acme.ID})
+	check(err)
+	for _, scopes := range [][]string{nil, nil, {"admin"}, nil} {
+		_, _ = service.Validate(ctx, issued.Plaintext.Reveal(), apikeys.ValidateParams{Scopes: scopes})
+	}
+	check(service.Close(ctx)) // writes what was counted, at the latest
+
+	desk, err := apikeys.New(ctx, db, apikeys.Config{SigningSecret: secret})
+	check(err)
+	defer desk.Close(ctx)
+	hours, err := desk.KeyUsage(ctx, issued.Key.ID, issued.Key.CreatedAt.Truncate(time.Hour), time.Now())
+	check(err)
+	counts := map[string]int64{}
+	for _, h := range hours {
+		counts[h.Outcome] += h.Count
+	}
+	fmt.Println(counts)
+	// Output: map[accepted:3 insufficient_scope:1]
+}
+
 func ExampleClient_Keys() {
 	client, acme := exampleClient()
 	ctx := context.Background()

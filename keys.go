@@ -29,7 +29,10 @@ func (c *Client) CreateKey(ctx context.Context, params CreateKeyParams) (*Issued
 	if err != nil {
 		return nil, err
 	}
-	text, secret := c.newSecret(record, record.CreatedAt)
+	text, secret, err := c.newSecret(ctx, record, record.CreatedAt)
+	if err != nil {
+		return nil, err
+	}
 	record.Hint, record.Secret = secret.Hint, secret
 	op := operation{kind: KindKey, verb: "create", id: record.ID, detail: describe(record)}
 	err = c.mutate(ctx, op, func(ctx context.Context, m Mutation) error {

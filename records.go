@@ -21,6 +21,8 @@ type SettingsRecord struct {
 	ShieldKeys [][]byte
 	// Canaries name the signing secrets in use, so that a wrong one is noticed.
 	Canaries []Canary
+	// Retired are the ids of signing secrets that were retired: none comes back.
+	Retired []string
 }
 
 // Canary proves that a client has the signing secret of that id.
@@ -218,7 +220,9 @@ type Rotation struct {
 // HashCount says how many keys can be used under one signing secret.
 type HashCount struct {
 	Keys int64 // with a hash made under it
-	Only int64 // of these, with none under any other: lost if it is retired
+	// Only counts those of them that are neither revoked nor expired, and have a
+	// secret that has not ended and has no hash under any other: lost if it is retired.
+	Only int64
 }
 
 // ChangeMark is a place in the history of changes: what a client has seen.

@@ -42,7 +42,10 @@ func (c *Client) rotate(ctx context.Context, id uuid.UUID, params RotateParams, 
 	if err := active(&record, now); err != nil {
 		return nil, err
 	}
-	text, secret := c.newSecret(record, now)
+	text, secret, err := c.newSecret(ctx, record, now)
+	if err != nil {
+		return nil, err
+	}
 	rotation := Rotation{IfVersion: version, Secret: secret, OldEndsAt: now.Add(params.Overlap)}
 	op := operation{
 		kind: KindKey, verb: "rotate", id: id, stale: staleKey(id),
@@ -63,11 +66,14 @@ func (c *Client) rotate(ctx context.Context, id uuid.UUID, params RotateParams, 
 }
 
 // newSecret makes a text for a key, and what is stored of it.
-func (c *core) newSecret(k KeyRecord, now time.Time) (text string, s SecretRecord) {
+func (c *core) newSecret(ctx context.Context, k KeyRecord, now time.Time) (text string, s SecretRecord, err error) {
+	if err := c.mayIssue(ctx, "issue key"); err != nil {
+		return "", SecretRecord{}, err
+	}
 	text = c.shared.Load().tagger.New(k.Head)
 	return text, SecretRecord{
 		KeyID: k.ID, Number: 1, Hash: c.signer.Sum(text), SigningID: c.signer.ID(), Hint: token.Hint(text), CreatedAt: now,
-	}
+	}, nil
 }
 
 // active asks what Status asks, with the errors that say more.
@@ -86,13 +92,14 @@ type KeySecret struct {
 	Hint      string
 	CreatedAt time.Time
 	EndsAt    time.Time // zero: as long as the key
-	// LastUsedAt is when it was last accepted, as far as the usage history goes
-	// back; zero: never.
-	LastUsedAt time.Time
+	// LastUsedAt is when it was last accepted, and LastRetiredUseAt when it was last
+	// presented after its end, as far as the usage history goes back; zero: never.
+	LastUsedAt       time.Time
+	LastRetiredUseAt time.Time
 }
 
 // KeySecrets lists a key's secrets, the newest first: after a rotation it tells
-// whether the old one is still in use.
+// whether the old one is still in use, or still tried after its end.
 func (c *Client) KeySecrets(ctx context.Context, id uuid.UUID) ([]KeySecret, error) {
 	if err := c.ready(); err != nil {
 		return nil, err
@@ -113,15 +120,17 @@ func (c *Client) KeySecrets(ctx context.Context, id uuid.UUID) ([]KeySecret, err
 			continue // the same secret under another signing secret
 		}
 		list = append(list, KeySecret{
-			Number: s.Number, Hint: s.Hint, CreatedAt: s.CreatedAt, EndsAt: s.EndsAt, LastUsedAt: lastAccepted(hours, s.Number),
+			Number: s.Number, Hint: s.Hint, CreatedAt: s.CreatedAt, EndsAt: s.EndsAt,
+			LastUsedAt:       lastUse(hours, s.Number, OutcomeAccepted),
+			LastRetiredUseAt: lastUse(hours, s.Number, CodeRetiredSecret),
 		})
 	}
 	return list, nil
 }
 
-func lastAccepted(hours []UsageDelta, secret int) (last time.Time) {
+func lastUse(hours []UsageDelta, secret int, outcome string) (last time.Time) {
 	for _, h := range hours {
-		if h.Secret == secret && h.Outcome == OutcomeAccepted {
+		if h.Secret == secret && h.Outcome == outcome {
 			last = latest(last, h.LastAt)
 		}
 	}
@@ -129,8 +138,11 @@ func lastAccepted(hours []UsageDelta, secret int) (last time.Time) {
 }
 
 // KeyUsage returns how a key was used in the hours that begin from from until
-// before to, by hour, secret and outcome ([OutcomeAccepted], or the code of the
-// refusal). What this process has not written yet is not in it.
+// before to, by hour, secret and outcome: [OutcomeAccepted], or the code of the
+// refusal ([CodeExpiredKey], [CodeRetiredSecret], [CodeRevokedKey], [CodeDisabledKey],
+// [CodeSuspended], [CodeInsufficientScope], [CodeQuotaExceeded]). Refusals are not in
+// Key.UseCount, and are written in the background whatever UsageFlushInterval says.
+// What this process has not written yet is not in it.
 func (c *Client) KeyUsage(ctx context.Context, id uuid.UUID, from, to time.Time) ([]UsageDelta, error) {
 	if err := c.ready(); err != nil {
 		return nil, err

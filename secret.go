@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+
+	"github.com/apikeys-platform/apikeys/internal/keyhash"
 )
 
 // redacted is what a Secret prints as, everywhere.
@@ -88,6 +90,16 @@ func trimNewline(s string) string {
 // IsZero reports whether there is no secret: the zero value, or one made of
 // the empty string.
 func (s Secret) IsZero() bool { return s.read == nil }
+
+// ID names the secret in 16 hexadecimal characters, always the same ones, and
+// reveals nothing of it: what [Client.CountKeysBySecret] lists it by, and
+// [Client.RetireSecret] takes. Empty for the zero value.
+func (s Secret) ID() string {
+	if s.IsZero() {
+		return ""
+	}
+	return keyhash.ID(s.bytes())
+}
 
 // bytes returns a copy of the secret; nil for the zero value.
 func (s Secret) bytes() []byte {

@@ -3,6 +3,7 @@ package apikeys
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -105,8 +106,9 @@ type Store interface {
 	// over that secret's hint, times and end. Adding it again changes nothing.
 	// ErrNotFound when the key has no such secret (any more).
 	AddHash(ctx context.Context, s SecretRecord) error
-	// CountHashes tells for each signing secret how many keys use it.
-	CountHashes(ctx context.Context) (map[string]HashCount, error)
+	// CountHashes tells for each signing secret how many keys use it, and how many
+	// of them would be lost with it at a time.
+	CountHashes(ctx context.Context, at time.Time) (map[string]HashCount, error)
 	// DeleteHashes removes up to limit hashes made under a signing secret and
 	// returns how many it removed; the caller repeats. Bumps "all" if any.
 	DeleteHashes(ctx context.Context, m Mutation, signingID string, limit int) (int, error)
@@ -219,7 +221,7 @@ func (UnimplementedStore) DeleteKeys(context.Context, Mutation, KeyQuery) ([]uui
 
 func (UnimplementedStore) AddHash(context.Context, SecretRecord) error { return errUnimplemented }
 
-func (UnimplementedStore) CountHashes(context.Context) (map[string]HashCount, error) {
+func (UnimplementedStore) CountHashes(context.Context, time.Time) (map[string]HashCount, error) {
 	return nil, errUnimplemented
 }
 

@@ -3,6 +3,7 @@ package apikeys
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,7 @@ func (c *core) startUsage(interval time.Duration) {
 		Interval: interval,
 		Timeout:  c.opTimeout,
 		Send:     c.sendUsage,
+		Outcomes: countedRefusals[:],
 		Unknown:  mayBeDone,
 		OnError: func(err error) {
 			c.log.Warn("apikeys: uses not written; they are kept and sent again", "error", err)
@@ -51,6 +53,27 @@ func (c *core) countUse(ctx context.Context, k *known, now time.Time) error {
 		return nil
 	}
 	return storeError("count use", k.counter.AcceptNow(ctx, now))
+}
+
+// countedRefusals are the codes of refusals that say something of a key. Faults of
+// the store or of the call say nothing of it, and whoever made a key up has none.
+var countedRefusals = [...]string{
+	CodeExpiredKey, CodeRetiredSecret, CodeRevokedKey, CodeDisabledKey, CodeSuspended, CodeInsufficientScope, CodeQuotaExceeded,
+}
+
+// countRefusal counts that a known key was refused, in the usage history under the
+// error's code and in no use count, and returns the error. It never waits for the
+// store, not even in a strict client.
+func (c *core) countRefusal(k *known, params ValidateParams, err error, now time.Time) error {
+	ours, ok := err.(Error) //nolint:errorlint // judging and charging wrap nothing around ours
+	if k == nil || params.SkipUsage || !ok {
+		return err
+	}
+	code := ours.Code()
+	if slices.Contains(countedRefusals[:], code) {
+		k.counter.Refuse(code, now)
+	}
+	return err
 }
 
 // withPending adds the uses that this process has counted and not sent yet to what

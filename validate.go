@@ -25,7 +25,7 @@ type ValidateParams struct {
 	// Cost is charged to the key's rate limits. 0 means 1. A cost greater than one
 	// of the limits could never pass and is an invalid argument.
 	Cost int64
-	// SkipRateLimit charges no limit; SkipUsage counts no use.
+	// SkipRateLimit charges no limit; SkipUsage counts no use, nor a refusal.
 	SkipRateLimit bool
 	SkipUsage     bool
 }
@@ -52,7 +52,8 @@ func (c *Client) Verify(ctx context.Context, plaintext string) (*Key, error) {
 // product, granted these scopes, and within its rate limits? Then it counts the
 // use. The first question that fails is the error: see the package's
 // documentation for the order, and [Client.Explain] for all of the answers. A
-// request that is refused counts neither as a use nor against a limit.
+// request that is refused counts neither as a use nor against a limit; when the key
+// is known, [Client.KeyUsage] tells why and how often.
 func (c *Client) Validate(ctx context.Context, plaintext string, params ValidateParams) (Validation, error) {
 	v, err := c.validate(ctx, plaintext, params)
 	if err != nil {
@@ -71,20 +72,20 @@ func (c *Client) validate(ctx context.Context, plaintext string, params Validate
 	m := c.moment()
 	k, err := c.judge(ctx, plaintext, params, &m)
 	if err != nil {
-		return Validation{}, err
+		return Validation{}, c.countRefusal(k, params, err, m.now)
 	}
 	v := Validation{key: k}
 	if !params.SkipRateLimit && len(k.RateLimits) > 0 {
 		waited, err := c.charge(ctx, &v, max(params.Cost, 1), m.now)
 		if err != nil {
-			return Validation{}, err
+			return Validation{}, c.countRefusal(k, params, err, m.now)
 		}
 		// After anything that blocked the key is judged again, by a new reading of the
 		// clock: it may have been revoked meanwhile. What was charged is lost then.
 		if waited && c.memory != nil {
 			m = c.moment()
-			if _, err := c.judge(ctx, plaintext, params, &m); err != nil {
-				return Validation{}, err
+			if k, err := c.judge(ctx, plaintext, params, &m); err != nil {
+				return Validation{}, c.countRefusal(k, params, err, m.now)
 			}
 		}
 	}
@@ -111,7 +112,7 @@ func (c *Client) judge(ctx context.Context, text string, params ValidateParams, 
 			return nil, err
 		}
 		if err := usable(&k.KeyRecord, m.now); err != nil {
-			return nil, err
+			return k, err
 		}
 		waited, err := c.permits(ctx, &k.KeyRecord, params)
 		if err != nil || !waited || c.memory == nil {
@@ -175,7 +176,11 @@ func (c *core) rehash(ctx context.Context, k *KeyRecord, hash Hash) {
 	secret.KeyID, secret.Hash, secret.SigningID = k.ID, hash, c.signer.ID()
 	ctx, cancel := c.call(ctx)
 	defer cancel()
-	if err := c.store.AddHash(ctx, secret); err != nil {
+	err := c.mayIssue(ctx, "add hash")
+	if err == nil {
+		err = c.store.AddHash(ctx, secret)
+	}
+	if err != nil && !c.retired.Load() {
 		c.log.WarnContext(ctx, "apikeys: hash under the new signing secret not stored; the next use tries again",
 			"key", k.ID, "error", err)
 	}

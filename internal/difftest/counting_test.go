@@ -36,8 +36,12 @@ func (m *machine) countHashes() {
 		SigningID string
 		apikeys.HashCount
 	}
+	at := noon
+	if m.t != nil {
+		at = one(m.t, "at", times())
+	}
 	m.run(m.call("CountHashes", func(ctx context.Context, p *participant) ([]any, error) {
-		counts, err := p.store.CountHashes(ctx)
+		counts, err := p.store.CountHashes(ctx, at)
 		var mine []count
 		for _, id := range slices.Sorted(maps.Keys(counts)) {
 			if slices.Contains(m.w.signings, id) {
@@ -45,7 +49,7 @@ func (m *machine) countHashes() {
 			}
 		}
 		return []any{mine}, err
-	}))
+	}, at))
 }
 
 // deleteHashes deletes all: the contract does not say which are the first.

@@ -56,14 +56,17 @@ func New(secret []byte) (*Hasher, error) {
 	}
 	key := Subkey(secret, infoKeyHash)
 	return &Hasher{
-		id:     hex.EncodeToString(Subkey(secret, infoSecretID)[:8]),
+		id:     ID(secret),
 		canary: Hash(Subkey(secret, infoCanary)),
 		states: sync.Pool{New: func() any { return &state{mac: hmac.New(sha256.New, key)} }},
 	}, nil
 }
 
-// ID names the secret in 16 lower-case hexadecimal characters, and reveals nothing of it. It is stored beside each
-// hash, to find out which secrets are still in use.
+// ID names a secret in 16 lower-case hexadecimal characters, and reveals nothing of one that [CheckSecret] passes. It is
+// stored beside each hash, to find out which secrets are still in use.
+func ID(secret []byte) string { return hex.EncodeToString(Subkey(secret, infoSecretID)[:8]) }
+
+// ID is that of the Hasher's secret.
 func (h *Hasher) ID() string { return h.id }
 
 // Canary is what a database remembers a secret by: a process that was started with another one finds out before

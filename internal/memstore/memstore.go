@@ -119,6 +119,7 @@ func cloneSettings(r apikeys.SettingsRecord) apikeys.SettingsRecord {
 	for i := range r.ShieldKeys {
 		r.ShieldKeys[i] = bytes.Clone(r.ShieldKeys[i])
 	}
+	r.Retired = slices.Clone(r.Retired)
 	r.Canaries = slices.Clone(r.Canaries)
 	for i := range r.Canaries {
 		r.Canaries[i].MAC = bytes.Clone(r.Canaries[i].MAC)

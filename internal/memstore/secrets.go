@@ -100,31 +100,48 @@ func (s *Store) AddHash(ctx context.Context, added apikeys.SecretRecord) error {
 }
 
 // CountHashes implements [apikeys.Store].
-func (s *Store) CountHashes(ctx context.Context) (map[string]apikeys.HashCount, error) {
+func (s *Store) CountHashes(ctx context.Context, at time.Time) (map[string]apikeys.HashCount, error) {
 	unlock, err := s.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	signings := map[uuid.UUID]map[string]bool{}
+	all, lost := map[string]map[uuid.UUID]bool{}, map[string]map[uuid.UUID]bool{}
 	for _, secret := range s.secrets {
-		if signings[secret.KeyID] == nil {
-			signings[secret.KeyID] = map[string]bool{}
+		enter(all, secret)
+		if s.isLive(secret, at) && !s.hasOtherHash(secret) {
+			enter(lost, secret)
 		}
-		signings[secret.KeyID][secret.SigningID] = true
 	}
 	counts := map[string]apikeys.HashCount{}
-	for _, ids := range signings {
-		for id := range ids {
-			c := counts[id]
-			c.Keys++
-			if len(ids) == 1 {
-				c.Only++
-			}
-			counts[id] = c
-		}
+	for id, keys := range all {
+		counts[id] = apikeys.HashCount{Keys: int64(len(keys)), Only: int64(len(lost[id]))}
 	}
 	return counts, nil
+}
+
+func enter(keys map[string]map[uuid.UUID]bool, secret apikeys.SecretRecord) {
+	if keys[secret.SigningID] == nil {
+		keys[secret.SigningID] = map[uuid.UUID]bool{}
+	}
+	keys[secret.SigningID][secret.KeyID] = true
+}
+
+// isLive tells whether a secret, and its key, have not ended.
+func (s *Store) isLive(secret apikeys.SecretRecord, at time.Time) bool {
+	k := s.keys[secret.KeyID]
+	return k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || k.ExpiresAt.After(at)) &&
+		(secret.EndsAt.IsZero() || secret.EndsAt.After(at))
+}
+
+// hasOtherHash tells whether a secret is known under another signing secret too.
+func (s *Store) hasOtherHash(secret apikeys.SecretRecord) bool {
+	for _, other := range s.secrets {
+		if other.KeyID == secret.KeyID && other.Number == secret.Number && other.SigningID != secret.SigningID {
+			return true
+		}
+	}
+	return false
 }
 
 // DeleteHashes implements [apikeys.Store].
@@ -145,7 +162,7 @@ func (s *Store) DeleteHashes(ctx context.Context, m apikeys.Mutation, signingID 
 		}
 	}
 	if deleted > 0 {
-		e := apikeys.EventRecord{Kind: apikeys.KindKey, Detail: detail(m, map[string]any{"hashes": deleted})}
+		e := apikeys.EventRecord{Kind: apikeys.KindSecret, Detail: detail(m, map[string]any{"hashes": deleted})}
 		s.record(m, e, apikeys.Change{Kind: apikeys.ChangeAll})
 	}
 	return deleted, nil

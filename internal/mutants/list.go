@@ -4,6 +4,8 @@ const (
 	root     = "."
 	sqlite   = "./store/sqlite"
 	sqlstore = "./internal/sqlstore"
+
+	clienttest = "./internal/clienttest"
 )
 
 // mutants are the planted bugs.
@@ -95,7 +97,27 @@ var mutants = []mutant{
 	},
 	{
 		name: "a wrong signing secret is registered", file: "settings.go",
-		old: "if !c.acceptsOneOf(standing.Canaries) {", new: "if len(standing.Canaries) == 0 {",
+		old: "		case !c.acceptsOneOf(standing.Canaries):", new: "		case len(standing.Canaries) == 0:",
+		tests: []string{root},
+	},
+	{
+		name: "a retired signing secret comes back", file: "settings.go",
+		old: "		case standing.retired(c.signer.ID()):\n			return nil, nil\n", new: "",
+		tests: []string{clienttest},
+	},
+	{
+		name: "keys are issued under a retired secret", file: "settings.go",
+		old: "	if c.retired.Load() {\n		return &unavail", new: "	if op == \"\" {\n		return &unavail",
+		tests: []string{clienttest},
+	},
+	{
+		name: "a secret in its overlap is lost with a signing secret", file: "store/sqlite/queries.go",
+		old: "WHERE o.key_id = s.key_id AND o.number = s.number AND o.signing_id <> s.signing_id", new: "WHERE o.key_id = s.key_id AND o.signing_id <> s.signing_id",
+		tests: []string{sqlite, clienttest},
+	},
+	{
+		name: "refusals are counted as uses", file: "usage.go",
+		old: "		k.counter.Refuse(code, now)\n", new: "		k.counter.Accept(now)\n",
 		tests: []string{root},
 	},
 	{

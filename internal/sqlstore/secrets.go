@@ -96,7 +96,7 @@ func likeness(secrets []apikeys.SecretRecord, added apikeys.SecretRecord) (apike
 }
 
 // CountHashes implements [apikeys.Store].
-func (s *Store) CountHashes(ctx context.Context) (map[string]apikeys.HashCount, error) {
+func (s *Store) CountHashes(ctx context.Context, at time.Time) (map[string]apikeys.HashCount, error) {
 	type line struct {
 		signingID string
 		count     apikeys.HashCount
@@ -106,7 +106,7 @@ func (s *Store) CountHashes(ctx context.Context) (map[string]apikeys.HashCount, 
 		lines, err = all(ctx, c, func(scan row) (l line, err error) {
 			err = scan(&l.signingID, &l.count.Keys, &l.count.Only)
 			return l, err
-		}, s.st.CountHashes)
+		}, s.st.CountHashes, s.dialect.Time(at), s.dialect.Time(at))
 		return err
 	})
 	if err != nil {
@@ -127,7 +127,7 @@ func (s *Store) DeleteHashes(ctx context.Context, m apikeys.Mutation, signingID 
 		if err == nil && deleted == 0 {
 			return errNothing
 		}
-		w.about.Kind = apikeys.KindKey
+		w.about.Kind = apikeys.KindSecret
 		w.detail = map[string]any{"hashes": deleted}
 		w.stale = []apikeys.Change{{Kind: apikeys.ChangeAll}}
 		return err

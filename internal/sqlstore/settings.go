@@ -11,6 +11,7 @@ import (
 type settingsDocument struct {
 	ShieldKeys [][]byte         `json:"shield_keys"`
 	Canaries   []canaryDocument `json:"canaries"`
+	Retired    []string         `json:"retired,omitempty"`
 }
 
 type canaryDocument struct {
@@ -68,7 +69,7 @@ func (s *Store) scanSettings(scan row) (apikeys.SettingsRecord, error) {
 	if err := json.Unmarshal(text, &doc); err != nil {
 		return r, errBadColumn("document")
 	}
-	r.ShieldKeys = doc.ShieldKeys
+	r.ShieldKeys, r.Retired = doc.ShieldKeys, doc.Retired
 	for _, c := range doc.Canaries {
 		r.Canaries = append(r.Canaries, apikeys.Canary(c))
 	}
@@ -76,7 +77,7 @@ func (s *Store) scanSettings(scan row) (apikeys.SettingsRecord, error) {
 }
 
 func encodeSettings(r apikeys.SettingsRecord) json.RawMessage {
-	doc := settingsDocument{ShieldKeys: r.ShieldKeys}
+	doc := settingsDocument{ShieldKeys: r.ShieldKeys, Retired: r.Retired}
 	for _, c := range r.Canaries {
 		doc.Canaries = append(doc.Canaries, canaryDocument(c))
 	}

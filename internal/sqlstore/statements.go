@@ -110,7 +110,7 @@ type Statements struct {
 	Secrets      string // key → secret, the greatest number first
 	EndSecret    string // end; where key, number; if it ends later than: end
 	EndOlder     string // end; where key, numbers less than; if they end later than: end
-	CountHashes  string // → signing_id, keys, keys with a hash under no other
+	CountHashes  string // time, time → signing_id, keys, keys that live then by a secret that has no other hash
 	DeleteHashes string // signing_id, limit
 
 	Now          string // → the database's clock

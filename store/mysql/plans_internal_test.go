@@ -298,7 +298,7 @@ func use(t *testing.T, s apikeys.Store, k, other apikeys.KeyRecord) {
 		second(s.UpdateKey(ctx, renaming, ref, apikeys.KeyChange{Name: &name})),
 		second(s.RotateKey(ctx, m(), ref, apikeys.Rotation{Secret: apikeys.SecretRecord{Hash: apikeys.Hash{7}, SigningID: "s", CreatedAt: at}, OldEndsAt: later})),
 		s.AddHash(ctx, apikeys.SecretRecord{KeyID: k.ID, Number: 1, Hash: apikeys.Hash{8}, SigningID: "t", CreatedAt: at}),
-		second(s.CountHashes(ctx)),
+		second(s.CountHashes(ctx, at)),
 		second(s.DeleteHashes(ctx, m(), "t", 10)),
 		second(s.Changes(ctx, apikeys.ChangeMark{Revision: 3})),
 		second(s.TakeLeases(ctx, lease)),

@@ -251,10 +251,11 @@ const (
 	endOlder  = `UPDATE apikeys_secrets FORCE INDEX (apikeys_secrets_number) SET ends_at = ? WHERE key_id = ? AND number < ? AND (ends_at IS NULL OR ends_at > ?)`
 
 	countHashes = `
-SELECT s.signing_id, COUNT(*),
-       COUNT(CASE WHEN NOT EXISTS
-         (SELECT 1 FROM apikeys_secrets o WHERE o.key_id = s.key_id AND o.signing_id <> s.signing_id) THEN 1 END)
-  FROM (SELECT DISTINCT signing_id, key_id FROM apikeys_secrets) s
+SELECT s.signing_id, COUNT(DISTINCT s.key_id),
+       COUNT(DISTINCT CASE WHEN k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > ?)
+         AND (s.ends_at IS NULL OR s.ends_at > ?) AND NOT EXISTS (SELECT 1 FROM apikeys_secrets o
+              WHERE o.key_id = s.key_id AND o.number = s.number AND o.signing_id <> s.signing_id) THEN s.key_id END)
+  FROM apikeys_secrets s JOIN apikeys_keys k ON k.id = s.key_id
  GROUP BY s.signing_id`
 
 	deleteHashes = `DELETE FROM apikeys_secrets WHERE signing_id = ? LIMIT ?`

@@ -306,10 +306,11 @@ const (
 	endOlder  = `UPDATE apikeys_secrets SET ends_at = $1 WHERE key_id = $2 AND number < $3 AND (ends_at IS NULL OR ends_at > $4)`
 
 	countHashes = `
-SELECT s.signing_id, count(*),
-       count(*) FILTER (WHERE NOT EXISTS
-         (SELECT 1 FROM apikeys_secrets o WHERE o.key_id = s.key_id AND o.signing_id <> s.signing_id))
-  FROM (SELECT DISTINCT signing_id, key_id FROM apikeys_secrets) s
+SELECT s.signing_id, count(DISTINCT s.key_id),
+       count(DISTINCT CASE WHEN k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $1)
+         AND (s.ends_at IS NULL OR s.ends_at > $2) AND NOT EXISTS (SELECT 1 FROM apikeys_secrets o
+              WHERE o.key_id = s.key_id AND o.number = s.number AND o.signing_id <> s.signing_id) THEN s.key_id END)
+  FROM apikeys_secrets s JOIN apikeys_keys k ON k.id = s.key_id
  GROUP BY s.signing_id`
 
 	deleteHashes = `

@@ -53,7 +53,7 @@ func (f *fixture) everyCall() map[string]func(ctx context.Context) error {
 		return drop(f.store.ListKeys(ctx, apikeys.KeyQuery{Search: "a text to search for", Limit: 10}))
 	}
 	calls["AddHash"] = func(ctx context.Context) error { return f.store.AddHash(ctx, added) }
-	calls["CountHashes"] = func(ctx context.Context) error { return drop(f.store.CountHashes(ctx)) }
+	calls["CountHashes"] = func(ctx context.Context) error { return drop(f.store.CountHashes(ctx, epoch)) }
 	calls["Changes"] = func(ctx context.Context) error { return drop(f.store.Changes(ctx, apikeys.ChangeMark{})) }
 	calls["TakeLeases"] = func(ctx context.Context) error {
 		return drop(f.store.TakeLeases(ctx, []apikeys.LeaseRequest{lease(s, epoch, 1, apikeys.PerMinute(10))}))

@@ -16,6 +16,7 @@ func hashTests() []test {
 		{"adding to what is gone is not found", addHashGone},
 		{"a hash is never taken from another key", addHashTaken},
 		{"are counted by keys", countHashes},
+		{"are lost only if nothing lives without them", countLosses},
 		{"are deleted in chunks", deleteHashes},
 	}
 }
@@ -32,7 +33,7 @@ func (f *fixture) addHash(s apikeys.SecretRecord) {
 
 func (f *fixture) counts() map[string]apikeys.HashCount {
 	f.Helper()
-	counts, err := f.store.CountHashes(f.Context())
+	counts, err := f.store.CountHashes(f.Context(), epoch)
 	f.must(err)
 	return counts
 }
@@ -125,7 +126,7 @@ func addHashTaken(f *fixture) {
 }
 
 // Catches: hashes counted for keys; a key with two secrets counted twice; Only
-// that looks at one secret instead of the key.
+// that looks at the key, so that a secret in its overlap is lost beside a newer one.
 func countHashes(f *fixture) {
 	o := f.organization()
 	f.equal("no keys", f.counts(), map[string]apikeys.HashCount{})
@@ -148,11 +149,37 @@ func countHashes(f *fixture) {
 	f.rotate(twice.ID, r)
 	signed("A")
 	f.equal("the counts", f.counts(), map[string]apikeys.HashCount{
-		"a": {Keys: 4, Only: 2}, "b": {Keys: 2}, "A": {Keys: 1, Only: 1},
+		"a": {Keys: 4, Only: 3}, "b": {Keys: 2, Only: 1}, "A": {Keys: 1, Only: 1},
 	})
 	f.deleteKeys(apikeys.KeyQuery{ID: both.ID})
 	f.equal("the counts after a deletion", f.counts(), map[string]apikeys.HashCount{
-		"a": {Keys: 3, Only: 2}, "b": {Keys: 1}, "A": {Keys: 1, Only: 1},
+		"a": {Keys: 3, Only: 3}, "b": {Keys: 1, Only: 1}, "A": {Keys: 1, Only: 1},
+	})
+}
+
+// Catches: keys that nobody can use any more, which hold up the retirement of a
+// secret for ever; ends of keys or secrets by <= for <.
+func countLosses(f *fixture) {
+	o := f.organization()
+	one := func(change func(*apikeys.KeyRecord)) apikeys.KeyRecord {
+		k := f.newKey(o)
+		change(&k)
+		f.storeAll(k)
+		return k
+	}
+	one(func(k *apikeys.KeyRecord) { k.Secret.SigningID = "revoked"; k.RevokedAt = epoch.Add(time.Hour) })
+	one(func(k *apikeys.KeyRecord) { k.Secret.SigningID = "expired"; k.ExpiresAt = epoch })
+	one(func(k *apikeys.KeyRecord) { k.Secret.SigningID = "expiring"; k.ExpiresAt = epoch.Add(time.Microsecond) })
+	one(func(k *apikeys.KeyRecord) { k.Secret.SigningID = "disabled"; k.DisabledAt = epoch })
+	for id, ends := range map[string]time.Time{"ended": epoch, "ending": epoch.Add(time.Microsecond)} {
+		k := one(func(k *apikeys.KeyRecord) { k.Secret.SigningID = id })
+		r := f.rotation(ends)
+		r.Secret.SigningID = "newer"
+		f.rotate(k.ID, r)
+	}
+	f.equal("the counts", f.counts(), map[string]apikeys.HashCount{
+		"revoked": {Keys: 1}, "expired": {Keys: 1}, "expiring": {Keys: 1, Only: 1}, "disabled": {Keys: 1, Only: 1},
+		"ended": {Keys: 1}, "ending": {Keys: 1, Only: 1}, "newer": {Keys: 2, Only: 2},
 	})
 }
 

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/apikeys-platform/apikeys"
 )
@@ -29,6 +30,7 @@ func (f *fixture) newSettings(version int64) apikeys.SettingsRecord {
 			{SigningID: fmt.Sprint("signing ", f.n.Load()), MAC: h[8:]},
 			{SigningID: "Ünï", MAC: []byte{0}},
 		},
+		Retired: []string{fmt.Sprint("retired ", f.n.Load()), "ünÏ"},
 	}
 }
 
@@ -133,12 +135,14 @@ func settingsAreCopies(f *fixture) {
 	want.ShieldKeys = [][]byte{bytes.Clone(proposed.ShieldKeys[0]), bytes.Clone(proposed.ShieldKeys[1])}
 	want.Canaries = []apikeys.Canary{proposed.Canaries[0], proposed.Canaries[1]}
 	want.Canaries[0].MAC = bytes.Clone(proposed.Canaries[0].MAC)
+	want.Retired = slices.Clone(proposed.Retired)
 	got := f.propose(proposed)
 	for _, s := range []apikeys.SettingsRecord{proposed, got} {
 		s.ShieldKeys[0][0] ^= 0xff
 		s.ShieldKeys[1] = nil
 		s.Canaries[0].MAC[0] ^= 0xff
 		s.Canaries[1].SigningID = "changed"
+		s.Retired[0] = "changed"
 	}
 	f.equal("after the caller changed its copies", f.propose(f.newSettings(1)), want)
 }

@@ -216,10 +216,10 @@ func (w watched) AddHash(ctx context.Context, s apikeys.SecretRecord) error {
 	return err
 }
 
-func (w watched) CountHashes(ctx context.Context) (map[string]apikeys.HashCount, error) {
+func (w watched) CountHashes(ctx context.Context, at time.Time) (map[string]apikeys.HashCount, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
-	return w.inner.CountHashes(ctx)
+	return w.inner.CountHashes(ctx, at)
 }
 
 func (w watched) DeleteHashes(ctx context.Context, m apikeys.Mutation, signingID string, limit int) (int, error) {

@@ -1,0 +1,142 @@
+package apikeys_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/apikeys-platform/apikeys"
+	"github.com/apikeys-platform/apikeys/apikeystest"
+)
+
+// outcomes sums up what the usage history has of a key, after its client was closed.
+func outcomes(t testing.TB, base *apikeystest.Client, id uuid.UUID) map[string]int64 {
+	t.Helper()
+	hours := must(base.KeyUsage(t.Context(), id, base.Clock.Now().Add(-48*time.Hour), base.Clock.Now().Add(48*time.Hour)))(t)
+	counts := map[string]int64{}
+	for _, h := range hours {
+		counts[h.Outcome] += h.Count
+	}
+	return counts
+}
+
+// Each reason for which a known key is refused has its own count, which is no use.
+func TestRefusalsAreCountedByReason(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	for code, tc := range map[string]struct {
+		prepare func(t *testing.T, c *apikeys.Client, key *apikeys.IssuedKey)
+		meta    apikeys.KeyMetadata
+		params  apikeys.ValidateParams
+	}{
+		apikeys.CodeRevokedKey: {prepare: func(t *testing.T, c *apikeys.Client, key *apikeys.IssuedKey) {
+			must(c.RevokeKey(ctx, key.Key.ID, apikeys.RevokeParams{}))(t)
+		}},
+		apikeys.CodeDisabledKey: {prepare: func(t *testing.T, c *apikeys.Client, key *apikeys.IssuedKey) {
+			must(c.DisableKey(ctx, key.Key.ID))(t)
+		}},
+		apikeys.CodeSuspended: {prepare: func(t *testing.T, c *apikeys.Client, key *apikeys.IssuedKey) {
+			must(c.SuspendOrganization(ctx, key.Key.OrganizationID))(t)
+		}},
+		apikeys.CodeRetiredSecret: {prepare: func(t *testing.T, c *apikeys.Client, key *apikeys.IssuedKey) {
+			must(c.RotateKey(ctx, key.Key.ID, apikeys.RotateParams{}))(t)
+		}},
+		apikeys.CodeExpiredKey:        {meta: apikeys.KeyMetadata{ExpiresAt: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)}},
+		apikeys.CodeInsufficientScope: {params: apikeys.ValidateParams{Scopes: []string{"admin"}}},
+		apikeys.CodeQuotaExceeded:     {meta: apikeys.KeyMetadata{RateLimits: []apikeys.RateLimit{{Window: apikeys.WindowDay}}}},
+	} {
+		t.Run(code, func(t *testing.T) {
+			t.Parallel()
+			for _, delay := range []time.Duration{-1, 0} {
+				base, c, _ := spied(t, func(c *apikeys.Config) { c.RevocationDelay = delay })
+				key := base.IssueWith(tc.meta)
+				if tc.prepare != nil {
+					tc.prepare(t, c, key)
+				}
+				for range 3 {
+					_, err := c.Validate(ctx, key.Plaintext.Reveal(), tc.params)
+					if got := errorCode(err); got != code {
+						t.Fatalf("got error %v, want code %s", err, code)
+					}
+				}
+				skip := tc.params
+				skip.SkipUsage = true
+				_, _ = c.Validate(ctx, key.Plaintext.Reveal(), skip)
+				if err := c.Close(ctx); err != nil {
+					t.Fatal(err)
+				}
+				if got := outcomes(t, base, key.Key.ID); len(got) != 1 || got[code] != 3 {
+					t.Errorf("got outcomes %v, want 3 of %s alone", got, code)
+				}
+				if got := must(base.GetKey(ctx, key.Key.ID))(t); got.UseCount != 0 || !got.LastUsedAt.IsZero() {
+					t.Errorf("got %d uses, the last at %s; want none", got.UseCount, got.LastUsedAt)
+				}
+			}
+		})
+	}
+}
+
+func errorCode(err error) string {
+	if ours, ok := err.(apikeys.Error); ok { //nolint:errorlint // Validate wraps nothing around ours
+		return ours.Code()
+	}
+	return ""
+}
+
+// What says nothing of a key is not written to its history: keys that are made up,
+// keys outside of a view, wrong calls, and faults of the store.
+func TestWhatIsNoRefusalOfAKeyIsNotCounted(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	base, c, s := spied(t, func(c *apikeys.Config) { c.RevocationDelay = -1 })
+	key := base.IssueLimited(apikeys.PerDay(5))
+	text := key.Plaintext.Reveal()
+	other := must(c.CreateOrganization(ctx, "other"))(t)
+	_, _ = c.Verify(ctx, text[:len(text)-1]+"?")
+	_, _ = c.Scoped(apikeys.Scope{OrganizationID: other.ID}).Verify(ctx, text)
+	_, err := c.Validate(ctx, text, apikeys.ValidateParams{Cost: 6})
+	wantIs(t, err, apikeys.ErrInvalidArgument)
+	s.fail(apikeys.ErrUnavailable)
+	_, _ = c.Validate(ctx, text, apikeys.ValidateParams{ProjectID: uuid.New()})
+	if err := c.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := outcomes(t, base, key.Key.ID); len(got) != 0 {
+		t.Errorf("got outcomes %v, want none", got)
+	}
+}
+
+// After a rotation, an operator sees whether the old text is still tried.
+func TestKeySecretsTellOfRetiredUse(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	base, c, _ := spied(t)
+	key := base.Issue()
+	must(c.RotateKey(ctx, key.Key.ID, apikeys.RotateParams{}))(t)
+	tried := base.Clock.Advance(time.Hour)
+	_, err := c.Verify(ctx, key.Plaintext.Reveal())
+	wantErr[*apikeys.RetiredSecretError](t, err, apikeys.ErrExpiredKey)
+	if err := c.Close(context.WithoutCancel(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	secrets := must(base.KeySecrets(ctx, key.Key.ID))(t)
+	if len(secrets) != 2 || !secrets[0].LastRetiredUseAt.IsZero() || !secrets[1].LastRetiredUseAt.Equal(tried) || !secrets[1].LastUsedAt.IsZero() {
+		t.Errorf("got %+v, want the old text tried at %s", secrets, tried)
+	}
+}
+
+// Counting refusals costs no memory: their number is in the hands of whoever holds a key.
+func TestCountingRefusalsDoesNotAllocate(t *testing.T) {
+	base, c, _ := spied(t)
+	text := base.IssueRevoked().Plaintext.Reveal()
+	refuse := func(params apikeys.ValidateParams) float64 {
+		return testing.AllocsPerRun(2000, func() { _, _ = c.Validate(t.Context(), text, params) })
+	}
+	refuse(apikeys.ValidateParams{}) // the first makes a place for the count
+	counted, skipped := refuse(apikeys.ValidateParams{}), refuse(apikeys.ValidateParams{SkipUsage: true})
+	if counted > skipped {
+		t.Errorf("got %.0f allocations for a refusal that is counted, want the %.0f of one that is not", counted, skipped)
+	}
+}
