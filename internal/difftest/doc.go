@@ -13,7 +13,4 @@
 // runs more of them than the usual 50 (see also -rapid.steps and -rapid.seed).
 // Left out of the comparison is what the contract leaves open, as the comments of the
 // operations say, and the clocks of the databases.
-//
-// Other tests let several processes, each with many goroutines, use up one rate limit
-// on each database, and count what was admitted.
 package difftest

@@ -2,24 +2,15 @@ package difftest_test
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-// TestMain is also what the processes run that tests start.
 func TestMain(m *testing.M) {
-	if os.Getenv(taskVariable) == "" {
-		fewerChecks()
-		goleak.VerifyTestMain(m)
-		return
-	}
-	if err := runTask(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
+	fewerChecks()
+	goleak.VerifyTestMain(m)
 }
 
 // fewerChecks is for tests that run together with all others: half of what is usual

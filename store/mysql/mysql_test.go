@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -20,18 +18,7 @@ import (
 	"github.com/apikeys-platform/apikeys/store/storetest"
 )
 
-// TestMain also runs the processes that tests start: this program again, with a
-// task in the environment.
-func TestMain(m *testing.M) {
-	if task := os.Getenv("APIKEYS_TEST_TASK"); task != "" {
-		if err := runTask(context.Background(), task); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStore(t *testing.T) {
 	t.Parallel()

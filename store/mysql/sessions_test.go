@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"flag"
 	"maps"
 	"slices"
 	"strings"
@@ -84,15 +83,14 @@ func allOf(options []string) []string {
 	})
 }
 
-var thorough = flag.Bool("thorough", false, "run everything where a part is enough: a store's own connections are alike whatever the options")
-
-// TestStoreOpenedWithHostileOptions and the next have all of the options at once.
+// TestStoreOpenedWithHostileOptions and the next have all of the options at once. A
+// store's own connections are alike whatever the options: a part of the suite is enough.
 func TestStoreOpenedWithHostileOptions(t *testing.T) {
 	t.Parallel()
 	plain, dsn := openNew(t)
 	options, refused := optionsOf(t, dsn)
 	options = allOf(append(slices.Sorted(maps.Keys(refused)), options...))
-	if !*thorough {
+	if !testdb.Full() {
 		createOrganization(t, plain)
 		wantSame(t, plain, open(t, with(dsn, options...)))
 		return

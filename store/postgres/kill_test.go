@@ -29,11 +29,7 @@ func TestServerIsKilledUnderLoad(t *testing.T) {
 		workers[i] = &worker{T: t, store: s, writer: uuid.New()}
 		working.Go(func() { workers[i].work(stop) })
 	}
-	kills := 2
-	if *thorough {
-		kills = 10
-	}
-	for range kills {
+	for range testdb.Dose(2, 10) {
 		awaitWork(workers)
 		if err := server.Kill(); err != nil {
 			t.Fatal(err)

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"io/fs"
-	"math/rand/v2"
-	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -16,44 +14,20 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/apikeys-platform/apikeys/internal/testdb"
+	"github.com/apikeys-platform/apikeys/internal/testdb/child"
 	"github.com/apikeys-platform/apikeys/migrations"
 )
 
 // converge is how long the others may take when one of those who migrate is killed.
 const converge = 10 * time.Second
 
-func TestProcessesMigrateAtOnce(t *testing.T) {
-	t.Parallel()
-	rounds, processes := 2, 16
-	if *thorough {
-		rounds = 20
+// migrateAsChild is a process that migrates the database it is told.
+func migrateAsChild(ctx context.Context, test *child.Pipe) error {
+	var dsn string
+	if err := test.Receive(&dsn); err != nil {
+		return err
 	}
-	for range rounds {
-		dsn := testdb.Postgres(t)
-		tasks := make([]*exec.Cmd, processes)
-		for i := range tasks {
-			tasks[i], _ = newTask(taskMigrate, dsn)
-			if err := tasks[i].Start(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(rand.N(500 * time.Millisecond))
-		if err := tasks[0].Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		killed := time.Now()
-		_ = tasks[0].Wait() // killed
-		for i, cmd := range tasks[1:] {
-			if err := cmd.Wait(); err != nil {
-				t.Errorf("process %d: %v", i+1, err)
-			}
-		}
-		t.Logf("converged %s after the kill", time.Since(killed))
-		if took := time.Since(killed); took > converge {
-			t.Errorf("took %s after the kill, want at most %s", took, converge)
-		}
-		wantSchema(t, dsn)
-	}
+	return migrate(ctx, dsn)
 }
 
 // The killed one holds the lock, and is in the middle of a migration.
@@ -65,10 +39,7 @@ func TestMigratingIsTakenOver(t *testing.T) {
 	if _, err := blocker.Exec(t.Context(), "BEGIN; CREATE TABLE apikeys_resources ()"); err != nil {
 		t.Fatal(err)
 	}
-	victim, _ := newTask(taskMigrate, dsn)
-	if err := victim.Start(); err != nil {
-		t.Fatal(err)
-	}
+	victim := child.Start(t, "migrate", dsn)
 	watch := connect(t, dsn)
 	defer watch.Close(t.Context())
 	for waiting := 0; waiting == 0; {
@@ -83,10 +54,7 @@ func TestMigratingIsTakenOver(t *testing.T) {
 	for range 3 {
 		others.Go(func() { errs <- migrate(t.Context(), dsn) })
 	}
-	if err := victim.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = victim.Wait() // killed
+	victim.Kill()
 	if _, err := blocker.Exec(t.Context(), "ROLLBACK"); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +85,7 @@ func TestMigratingWaitsForSoLong(t *testing.T) {
 	if err := s.Migrate(short); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, migrations.ErrLocked) {
 		t.Errorf("got error %v, want the context's", err)
 	}
-	if *thorough {
+	if testdb.Full() {
 		if err := s.Migrate(t.Context()); !errors.Is(err, migrations.ErrLocked) {
 			t.Errorf("got error %v, want ErrLocked", err)
 		}

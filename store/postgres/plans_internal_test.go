@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"crypto/sha256"
-	"flag"
 	"fmt"
 	"slices"
 	"strconv"
@@ -54,11 +53,6 @@ func testID(kind, n int) uuid.UUID {
 	return uuid.MustParse(fmt.Sprintf("%012x7000800000000000%04x", n, kind))
 }
 
-func thorough() bool {
-	f := flag.Lookup("thorough")
-	return f != nil && f.Value.String() == "true"
-}
-
 func fill(t *testing.T, rows int) *pgxpool.Pool {
 	t.Helper()
 	pool := newPool(t, testdb.Postgres(t))
@@ -76,10 +70,7 @@ func fill(t *testing.T, rows int) *pgxpool.Pool {
 // the arguments or once for all.
 func TestPlans(t *testing.T) {
 	t.Parallel()
-	rows := 20_000
-	if thorough() {
-		rows = 100_000
-	}
+	rows := testdb.Dose(20_000, 100_000)
 	pool := fill(t, rows)
 	conn, err := pool.Acquire(t.Context())
 	if err != nil {

@@ -3,30 +3,25 @@ package postgres_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"hash/fnv"
 	"net/url"
-	"os"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
 	"github.com/apikeys-platform/apikeys"
 	"github.com/apikeys-platform/apikeys/internal/testdb"
+	"github.com/apikeys-platform/apikeys/internal/testdb/child"
 	"github.com/apikeys-platform/apikeys/store/postgres"
 	"github.com/apikeys-platform/apikeys/store/storetest"
 )
 
-var thorough = flag.Bool("thorough", false, "run what takes minutes: the suite with every setting, more rounds, more rows")
-
-// TestMain also runs the processes that tests start: this program again, with a
-// task in the environment.
+// TestMain also runs the processes that tests start.
 func TestMain(m *testing.M) {
-	if task := os.Getenv("APIKEYS_TEST_TASK"); task != "" {
-		os.Exit(runTask(task))
-	}
+	child.Main(map[string]child.Task{"migrate": migrateAsChild})
 	goleak.VerifyTestMain(m)
 }
 
@@ -48,11 +43,11 @@ func settings() []string {
 }
 
 // TestStore runs each test of the suite with one of the settings, always the same
-// for a test; with -thorough, all with all.
+// for a test; in the full dose, all with all.
 func TestStore(t *testing.T) {
 	t.Parallel()
 	template := newTemplate(t)
-	if !*thorough {
+	if !testdb.Full() {
 		storetest.Run(t, func(t *testing.T) apikeys.Store {
 			h := fnv.New32a()
 			_, _ = h.Write([]byte(t.Name()))
@@ -168,6 +163,12 @@ func TestStatementsForgotten(t *testing.T) {
 			}
 		})
 	}
+}
+
+// forget drops a connection's prepared statements behind the driver's back.
+func forget(conn *pgx.Conn) bool {
+	_, err := conn.PgConn().Exec(context.Background(), "DEALLOCATE ALL").ReadAll()
+	return err == nil
 }
 
 // newTemplate makes a database with tables, to be copied.

@@ -1,23 +1,20 @@
 package sqlite_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
 
 	"github.com/apikeys-platform/apikeys"
+	"github.com/apikeys-platform/apikeys/internal/testdb/child"
 	"github.com/apikeys-platform/apikeys/store/sqlite"
 	"github.com/apikeys-platform/apikeys/store/storetest"
 )
 
-// TestMain also runs the processes that tests start: this program again, with a
-// task in the environment.
+// TestMain also runs the processes that tests start.
 func TestMain(m *testing.M) {
-	if task := os.Getenv("APIKEYS_TEST_TASK"); task != "" {
-		os.Exit(runTask(task))
-	}
+	child.Main(map[string]child.Task{"create": createForEver})
 	goleak.VerifyTestMain(m)
 }
 

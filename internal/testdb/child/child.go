@@ -109,7 +109,8 @@ type Process struct {
 func Start(t testing.TB, task string, todo any) *Process {
 	t.Helper()
 	p := &Process{t: t, cmd: exec.CommandContext(t.Context(), os.Args[0])}
-	p.cmd.Env = append(os.Environ(), variable+"="+task)
+	// The race detector would wait for a second before each process ends.
+	p.cmd.Env = append(os.Environ(), variable+"="+task, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	p.cmd.Stderr = &p.stderr
 	in, errIn := p.cmd.StdinPipe()
 	out, errOut := p.cmd.StdoutPipe()

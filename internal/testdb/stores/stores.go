@@ -22,7 +22,7 @@ type Store interface {
 
 // Database is where a store can be opened.
 type Database struct {
-	Name string // "sqlite", "postgres" or "mysql"
+	Name string // "sqlite", "postgres", "mysql", or one of [WithPools]
 	// Empty names an empty database, which goes with the test; the test ends there when no server is at hand.
 	Empty func(testing.TB) string
 	// Open needs no more than a text, so that another process can do it too.
@@ -36,7 +36,7 @@ func All() []Database {
 
 // Named returns the database of that name, and false if there is none.
 func Named(name string) (Database, bool) {
-	for _, d := range All() {
+	for _, d := range WithPools() {
 		if d.Name == name {
 			return d, true
 		}
