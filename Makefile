@@ -9,7 +9,7 @@ race := $(if $(CI)$(filter 1,$(shell go env CGO_ENABLED)),-race)
 
 golangci-lint = go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
 
-.PHONY: help test test-short test-modules lint figures vuln mutants bench run tidy check-tidy check
+.PHONY: help test test-short test-modules lint figures vuln mutants bench bench-packages run tidy check-tidy check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -38,7 +38,10 @@ figures: ## how tidy the house is: sizes, comments, examples, links
 mutants: ## plant bugs and see the tests catch them
 	go run ./internal/mutants
 
-bench: ## the benchmarks of the packages
+bench: ## what is promised of speed, beside its floor, as a table; run="cached" for a part
+	go -C bench run . $(if $(run),-run '$(run)')
+
+bench-packages: ## the benchmarks of the packages
 	go test -run='^$$' -bench=. ./...
 
 run: ## the whole life of keys, on SQLite in memory

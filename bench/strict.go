@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/apikeys-platform/apikeys"
+)
+
+// callers is how many requests are under way at once in the comparisons.
+const callers = 64
+
+// everythingDefault compares a client with all its defaults, keys with one limit each,
+// with the reference flow.
+func everythingDefault(ctx context.Context, c config, o *opened) error {
+	client, err := newClient(ctx, o.store, nil)
+	if err != nil {
+		return err
+	}
+	defer client.Close(ctx)
+	keys, err := issue(ctx, o.store, client, c.keys, apikeys.PerMinute(100_000))
+	if err == nil {
+		err = fill(ctx, o.reference, keys.texts)
+	}
+	if err != nil {
+		return err
+	}
+	rates, err := c.rates(ctx, load{workers: callers, things: c.keys, warm: 5}, keys.validate(client), referenceFlow(o.reference, keys.texts))
+	if err != nil {
+		return err
+	}
+	c.table.speed("all default, one limit, 10,000 keys, 64 goroutines, "+o.name, "reference flow", rates[0], rates[1], o.accepted)
+	return nil
+}
+
+// strict compares clients that ask the store each time.
+func strict(ctx context.Context, c config, o *opened) error {
+	reads, err := newClient(ctx, o.store, func(config *apikeys.Config) { config.RevocationDelay = -1 })
+	if err != nil {
+		return err
+	}
+	defer reads.Close(ctx)
+	exact, err := newClient(ctx, o.store, func(config *apikeys.Config) {
+		config.RevocationDelay, config.UsageFlushInterval = -1, -1
+		config.RateLimiter = apikeys.NewExactLimiter(o.store)
+	})
+	if err != nil {
+		return err
+	}
+	defer exact.Close(ctx)
+	unlimited, err := issue(ctx, o.store, reads, c.keys)
+	if err != nil {
+		return err
+	}
+	limited, err := issue(ctx, o.store, reads, c.keys, apikeys.PerMinute(1e9))
+	if err == nil {
+		err = fill(ctx, o.reference, unlimited.texts)
+	}
+	if err != nil {
+		return err
+	}
+	var bare operation
+	if p, ok := o.reference.(*postgresReference); ok {
+		bare = func(ctx context.Context, i int) error { return p.row(ctx, referenceHash(unlimited.texts[i])) }
+		err = c.strictReads(ctx, o, unlimited.validate(reads), bare)
+	}
+	return errors.Join(err, c.strictWrites(ctx, o, limited.validate(exact), referenceFlow(o.reference, unlimited.texts), bare))
+}
+
+// strictReads compares clients without a cache with one bare SELECT.
+func (c config) strictReads(ctx context.Context, o *opened, ours, bare operation) error {
+	for _, row := range []struct {
+		what, bound     string
+		workers, things int
+	}{
+		{"1 goroutine", "≥ 0.80×", 1, c.keys},
+		{"64 goroutines", "≥ 1.4×", callers, c.keys},
+		{"hot key, 64 goroutines", "≥ 3×", callers, 1},
+	} {
+		rates, err := c.rates(ctx, load{workers: row.workers, things: row.things}, ours, bare)
+		if err != nil {
+			return err
+		}
+		c.table.speed("strict: no cache, uses batched, "+row.what+", "+o.name, "one bare SELECT", rates[0], rates[1], row.bound)
+	}
+	return nil
+}
+
+// strictWrites compares clients that have everything durable in the database before
+// they answer with the reference flow.
+func (c config) strictWrites(ctx context.Context, o *opened, ours, flow, bare operation) error {
+	what := "strict: no cache, exact limit and use durable, 64 goroutines, " + o.name
+	variants := []operation{ours, flow}
+	if bare != nil {
+		variants = append(variants, bare)
+	}
+	rates, err := c.rates(ctx, load{workers: callers, things: c.keys}, variants...)
+	if err != nil {
+		return err
+	}
+	c.table.speed(what, "reference flow", rates[0], rates[1], o.exact)
+	if bare != nil {
+		c.table.speed("the same", "one bare SELECT", rates[0], rates[2], "≥ 0.65×")
+	}
+	return nil
+}
