@@ -57,6 +57,11 @@
 //	GET    /whoami/limits
 //	POST   /whoami/revoke
 //
+// Everybody may read the OpenAPI 3.1 document of all this, which is openapi.json
+// in this package's folder, fitted to the [Options]:
+//
+//	GET    /openapi.json
+//
 // Lists take page[size] (1 to 200, else 50) and page[cursor], the newest first; follow
 // links.next, which the last page lacks. Lists of keys take filter[status] (active,
 // expired, revoked, disabled, all), filter[owner], filter[organization],
@@ -90,6 +95,7 @@
 //	    revoked_key, expired_key, disabled_key
 //	413 body_too_large
 //	415 unsupported_media_type
+//	429 quota_exceeded
 //	500 internal_error
 //	503 unavailable, outcome_unknown, closed
 //

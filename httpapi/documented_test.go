@@ -170,52 +170,57 @@ func TestHolderOperationsRefuse(t *testing.T) {
 	}
 }
 
-// unsure is a store whose answers to writes are lost, and whose reads fail, when
-// it is told so.
+// unsure is a store whose answers to writes are lost, whose rows others change
+// all the time, and whose reads fail, when it is told so.
 type unsure struct {
 	apikeys.Store
-	lose, down atomic.Bool
+	lose, down, changing atomic.Bool
 }
 
-func (u *unsure) fault() error {
-	if u.lose.Load() {
-		return fmt.Errorf("connection reset: %w", apikeys.ErrOutcomeUnknown)
+// write does one, unless others are faster, and may lose the answer.
+func (u *unsure) write(do func() error) error {
+	if u.changing.Load() {
+		return apikeys.ErrConflict
 	}
-	return nil
+	err := do()
+	if err == nil && u.lose.Load() {
+		err = fmt.Errorf("connection reset: %w", apikeys.ErrOutcomeUnknown)
+	}
+	return err
 }
 
-func (u *unsure) CreateResource(ctx context.Context, m apikeys.Mutation, r apikeys.ResourceRecord) (apikeys.ResourceRecord, bool, error) {
-	standing, created, err := u.Store.CreateResource(ctx, m, r)
-	return standing, created, errors.Join(err, u.fault())
+func (u *unsure) CreateResource(ctx context.Context, m apikeys.Mutation, r apikeys.ResourceRecord) (out apikeys.ResourceRecord, created bool, err error) {
+	err = u.write(func() (err error) { out, created, err = u.Store.CreateResource(ctx, m, r); return err })
+	return out, created, err
 }
 
-func (u *unsure) UpdateResource(ctx context.Context, m apikeys.Mutation, ref apikeys.ResourceRef, change apikeys.ResourceChange) (apikeys.ResourceRecord, error) {
-	r, err := u.Store.UpdateResource(ctx, m, ref, change)
-	return r, errors.Join(err, u.fault())
+func (u *unsure) UpdateResource(ctx context.Context, m apikeys.Mutation, ref apikeys.ResourceRef, change apikeys.ResourceChange) (out apikeys.ResourceRecord, err error) {
+	err = u.write(func() (err error) { out, err = u.Store.UpdateResource(ctx, m, ref, change); return err })
+	return out, err
 }
 
 func (u *unsure) SetLink(ctx context.Context, m apikeys.Mutation, link apikeys.LinkRef, linked bool) error {
-	return errors.Join(u.Store.SetLink(ctx, m, link, linked), u.fault())
+	return u.write(func() error { return u.Store.SetLink(ctx, m, link, linked) })
 }
 
-func (u *unsure) CreateKeys(ctx context.Context, m apikeys.Mutation, keys []apikeys.KeyRecord) ([]error, error) {
-	faults, err := u.Store.CreateKeys(ctx, m, keys)
-	return faults, errors.Join(err, u.fault())
+func (u *unsure) CreateKeys(ctx context.Context, m apikeys.Mutation, keys []apikeys.KeyRecord) (faults []error, err error) {
+	err = u.write(func() (err error) { faults, err = u.Store.CreateKeys(ctx, m, keys); return err })
+	return faults, err
 }
 
-func (u *unsure) UpdateKey(ctx context.Context, m apikeys.Mutation, ref apikeys.KeyRef, change apikeys.KeyChange) (apikeys.KeyRecord, error) {
-	k, err := u.Store.UpdateKey(ctx, m, ref, change)
-	return k, errors.Join(err, u.fault())
+func (u *unsure) UpdateKey(ctx context.Context, m apikeys.Mutation, ref apikeys.KeyRef, change apikeys.KeyChange) (out apikeys.KeyRecord, err error) {
+	err = u.write(func() (err error) { out, err = u.Store.UpdateKey(ctx, m, ref, change); return err })
+	return out, err
 }
 
-func (u *unsure) RotateKey(ctx context.Context, m apikeys.Mutation, ref apikeys.KeyRef, rotation apikeys.Rotation) (apikeys.KeyRecord, error) {
-	k, err := u.Store.RotateKey(ctx, m, ref, rotation)
-	return k, errors.Join(err, u.fault())
+func (u *unsure) RotateKey(ctx context.Context, m apikeys.Mutation, ref apikeys.KeyRef, rotation apikeys.Rotation) (out apikeys.KeyRecord, err error) {
+	err = u.write(func() (err error) { out, err = u.Store.RotateKey(ctx, m, ref, rotation); return err })
+	return out, err
 }
 
-func (u *unsure) DeleteKeys(ctx context.Context, m apikeys.Mutation, q apikeys.KeyQuery) ([]uuid.UUID, error) {
-	ids, err := u.Store.DeleteKeys(ctx, m, q)
-	return ids, errors.Join(err, u.fault())
+func (u *unsure) DeleteKeys(ctx context.Context, m apikeys.Mutation, q apikeys.KeyQuery) (ids []uuid.UUID, err error) {
+	err = u.write(func() (err error) { ids, err = u.Store.DeleteKeys(ctx, m, q); return err })
+	return ids, err
 }
 
 func (u *unsure) KeysByHash(ctx context.Context, hashes []apikeys.Hash) ([]apikeys.KeyRecord, error) {
@@ -226,7 +231,7 @@ func (u *unsure) KeysByHash(ctx context.Context, hashes []apikeys.Hash) ([]apike
 }
 
 // Every write whose outcome is not known says so, with the id of what it was about;
-// a service that is closing says that.
+// one that others keep from happening, and a service that is closing, say that.
 func TestOperationsWhenTheStoreFails(t *testing.T) {
 	t.Parallel()
 	base := apikeystest.New(t)
@@ -250,6 +255,15 @@ func TestOperationsWhenTheStoreFails(t *testing.T) {
 		_, _ = w.ResumeOrganization(t.Context(), w.own)
 	}
 	fresh := w.targetIn(w.own, "alice")
+	db.changing.Store(true)
+	for _, o := range operations() {
+		switch o.pattern {
+		case "DELETE /organizations/{id}", "DELETE /projects/{id}", "DELETE /products/{id}", "POST /api-keys/{id}/rotate", "POST /api-keys/{id}/revoke":
+			o.on(w, "admin", fresh).want(t, o.pattern, http.StatusConflict, "conflict")
+		}
+	}
+	db.changing.Store(false)
+	fresh = w.targetIn(w.own, "alice")
 	db.down.Store(true)
 	for _, o := range holderOperations() {
 		o.on(w, "", fresh).want(t, o.pattern, http.StatusServiceUnavailable, "unavailable")

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -61,11 +62,16 @@ func (a *api) guardHolder(route holderRoute) http.Handler {
 			return
 		}
 		out, err := a.asHolder(r, v, route.do)
-		if err != nil {
+		switch status := httpmw.Status(err); {
+		case err == nil:
+			a.write(w, out)
+		case errors.Is(err, apikeys.ErrNotFound): // deleted since it was remembered
+			a.keys.WriteError(w, r, apikeys.ErrInvalidKey)
+		case status == http.StatusUnauthorized, status == http.StatusForbidden: // revoked since, and so on
+			a.keys.WriteError(w, r, err)
+		default:
 			a.refuse(w, r, err)
-			return
 		}
-		a.write(w, out)
 	})
 }
 
@@ -118,6 +124,9 @@ type limitAttributes struct {
 func (h *holder) limits() (answer, error) {
 	e, err := h.client().Explain(h.r.Context(), presented(h.r.Header), apikeys.ValidateParams{})
 	if err != nil {
+		return answer{}, err
+	}
+	if err := e.Err(); err != nil && !errors.Is(err, apikeys.ErrQuotaExceeded) {
 		return answer{}, err
 	}
 	self := h.api.opts.BasePath + "/whoami/limits"

@@ -66,7 +66,7 @@ func TestHolderRoutesCanBeSwitchedOff(t *testing.T) {
 		Authenticate: w.authenticate, WithoutWhoAmI: true, WithoutLimits: true, WithoutSelfRevoke: true,
 	})
 	check(t, err)
-	w.handler = h
+	w.handler, w.reduced = h, true
 	for _, pattern := range httpapi.HolderPatterns() {
 		method, path, _ := strings.Cut(pattern, " ")
 		w.send("", method, path, "", withKey(w.Issue().Plaintext.Reveal())).want(t, pattern, http.StatusNotFound, "not_found")
@@ -76,6 +76,14 @@ func TestHolderRoutesCanBeSwitchedOff(t *testing.T) {
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	rotated := w.issue("alice", apikeys.KeyMetadata{})
+	_, err := w.RotateKey(t.Context(), rotated.Key.ID, apikeys.RotateParams{})
+	check(t, err)
+	_, err = w.ResumeOrganization(t.Context(), w.suspended)
+	check(t, err)
+	stopped := w.targetIn(w.suspended, "")
+	_, err = w.SuspendOrganization(t.Context(), w.suspended)
+	check(t, err)
 	body := func(key, rest string) string { return `{"meta":{"key":"` + key + `"` + rest + `}}` }
 	good := w.issue("alice", apikeys.KeyMetadata{Scopes: []string{"docs:*"}, RateLimits: []apikeys.RateLimit{apikeys.PerMinute(4)}})
 	text := good.Plaintext.Reveal()
@@ -90,6 +98,8 @@ func TestVerify(t *testing.T) {
 		{"manager", w.IssueExpired().Plaintext.Reveal(), "", "expired_key"},
 		{"manager", w.IssueRevoked().Plaintext.Reveal(), "", "revoked_key"},
 		{"manager", w.IssueDisabled().Plaintext.Reveal(), "", "disabled_key"},
+		{"manager", rotated.Plaintext.Reveal(), "", "retired_secret"},
+		{"admin", stopped.text, "", "suspended"},
 		{"manager", text, "", ""},
 		{"manager", text, "", "quota_exceeded"},
 	} {
@@ -161,5 +171,19 @@ func TestKeysThatManageKeys(t *testing.T) {
 	w.send("", "GET", "/api-keys", "", withKey(bound.Plaintext.Reveal())).want(t, "bound key", http.StatusForbidden, "forbidden")
 	if got := httpapi.KeyPrincipal(apikeys.Validation{}); got.OrganizationID != uuid.Nil || got.Admin {
 		t.Errorf("nobody's validation makes %+v", got)
+	}
+}
+
+// A key that another process has deleted is no key, whatever is remembered of it.
+func TestHolderOfADeletedKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	elsewhere := clientOn(t, w.Store)
+	for _, o := range holderOperations() {
+		key := w.Issue()
+		on := target{text: key.Plaintext.Reveal()}
+		w.send("", "GET", "/whoami", "", withKey(on.text)).want(t, "remembered", http.StatusOK, "")
+		check(t, elsewhere.DeleteKey(t.Context(), key.Key.ID))
+		o.on(w, "", on).want(t, o.pattern, http.StatusUnauthorized, "invalid_key")
 	}
 }

@@ -34,6 +34,9 @@ type Options struct {
 	WithoutWhoAmI     bool
 	WithoutLimits     bool
 	WithoutSelfRevoke bool
+	// WithoutOpenAPI switches off GET /openapi.json, which describes the handler to
+	// everybody.
+	WithoutOpenAPI bool
 	// OnError is told the errors behind answers of status 500 and above, for logs
 	// and metrics. nil means that nobody is. It must be safe for concurrent use.
 	OnError func(*http.Request, error)
@@ -56,14 +59,8 @@ func newAPI(client *apikeys.Client, opts Options) (*api, error) {
 	if client == nil {
 		return nil, errors.New("httpapi: the client is nil")
 	}
-	if opts.Authenticate == nil {
-		return nil, errors.New("httpapi: Options.Authenticate is missing: it says who sends a request")
-	}
-	if base := opts.BasePath; base != "" && (!strings.HasPrefix(base, "/") || path.Clean(base) != base || base == "/") {
-		return nil, errors.New(`httpapi: Options.BasePath must be empty or begin with "/" and not end with it`)
-	}
-	if strings.ContainsFunc(opts.Challenge, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return nil, errors.New("httpapi: Options.Challenge must be printable ASCII")
+	if err := opts.check(); err != nil {
+		return nil, err
 	}
 	if opts.Challenge == "" {
 		opts.Challenge = defaultChallenge
@@ -80,7 +77,29 @@ func newAPI(client *apikeys.Client, opts Options) (*api, error) {
 			a.mux.Handle(r.pattern, a.guardHolder(r))
 		}
 	}
+	if opts.WithoutOpenAPI {
+		return a, nil
+	}
+	doc, err := describe(opts)
+	if err != nil {
+		return nil, err
+	}
+	a.mux.Handle("GET "+documentPath, serveDocument(doc))
 	return a, nil
+}
+
+// check says which option is wrong.
+func (o Options) check() error {
+	if o.Authenticate == nil {
+		return errors.New("httpapi: Options.Authenticate is missing: it says who sends a request")
+	}
+	if base := o.BasePath; base != "" && (!strings.HasPrefix(base, "/") || path.Clean(base) != base || base == "/") {
+		return errors.New(`httpapi: Options.BasePath must be empty or begin with "/" and not end with it`)
+	}
+	if strings.ContainsFunc(o.Challenge, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return errors.New("httpapi: Options.Challenge must be printable ASCII")
+	}
+	return nil
 }
 
 type api struct {
