@@ -58,3 +58,29 @@ func BenchmarkValidateCached(b *testing.B) {
 		})
 	}
 }
+
+// An imported key costs the hash of the other system beside our own.
+func BenchmarkValidateImported(b *testing.B) {
+	c := apikeystest.New(b, imports, func(c *apikeys.Config) { c.UsageFlushInterval, c.Now = 0, nil })
+	keys := foreignKeys(b, c.Organization.ID)
+	importAll(b, c.Client, keys)
+	for _, name := range []string{"python", "better-auth", "sanctum"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.Validate(b.Context(), keys[name].text, apikeys.ValidateParams{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	native := c.Issue().Plaintext.Reveal()
+	b.Run("native", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := c.Validate(b.Context(), native, apikeys.ValidateParams{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

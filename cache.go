@@ -155,15 +155,29 @@ func (c *core) changing(stale []Change, write func() error) error {
 
 // recall finds the key that a text hashes to: in memory, or in the store; then m is
 // a new reading of the clock.
-func (c *core) recall(ctx context.Context, text string, hash Hash, m *moment) (k *known, err error) {
-	if c.memory != nil {
-		if e := c.memory.keys.Lookup(keycache.At(m.real), hash); e != nil {
-			return &e.Value, nil
-		}
+func (c *core) recall(ctx context.Context, text string, hash Hash, m *moment) (*known, error) {
+	if k := c.remembered(hash, m); k != nil {
+		return k, nil
 	}
 	if !c.shared.Load().tagger.Check(text) {
 		return nil, ErrInvalidKey // forged: the store is not asked
 	}
+	return c.load(ctx, text, hash, m)
+}
+
+// remembered returns the key that has this hash, if it is in memory and may be used.
+func (c *core) remembered(hash Hash, m *moment) *known {
+	if c.memory == nil {
+		return nil
+	}
+	if e := c.memory.keys.Lookup(keycache.At(m.real), hash); e != nil {
+		return &e.Value
+	}
+	return nil
+}
+
+// load finds a key in the store; m is a new reading of the clock then.
+func (c *core) load(ctx context.Context, text string, hash Hash, m *moment) (k *known, err error) {
 	if c.memory == nil {
 		k, err = c.fetch(ctx, text, hash)
 	} else {

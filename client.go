@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/apikeys-platform/apikeys/internal/coalesce"
+	"github.com/apikeys-platform/apikeys/internal/foreign"
 	"github.com/apikeys-platform/apikeys/internal/keyhash"
 	"github.com/apikeys-platform/apikeys/internal/leases"
 	"github.com/apikeys-platform/apikeys/internal/token"
@@ -38,6 +39,11 @@ type Config struct {
 	// AcceptedHeads are further heads (prefix, or prefix_environment) that keys
 	// may begin with: those issued before a rename.
 	AcceptedHeads []string
+
+	// Imported names the schemes of other systems whose keys were imported with
+	// [Client.ImportKeys] and are accepted beside this client's own, which pay
+	// nothing for it.
+	Imported []ImportedKeys
 
 	// RevocationDelay bounds how long another process may go on accepting a key
 	// after it was revoked or changed; the process that changed it obeys at once. 0
@@ -108,6 +114,7 @@ type core struct {
 
 	environment string
 	heads       []string // the first is for new keys
+	imported    []*foreign.Scheme
 	signer      *keyhash.Hasher
 	accepted    []*keyhash.Hasher
 	retired     atomic.Bool // the signing secret was, by another process
@@ -168,6 +175,10 @@ func newCore(store Store, config Config) (*core, error) {
 	if err != nil {
 		return nil, err
 	}
+	imported, err := config.importedSchemes(heads)
+	if err != nil {
+		return nil, err
+	}
 	c := &core{
 		store:       store,
 		limiter:     config.RateLimiter,
@@ -178,6 +189,7 @@ func newCore(store Store, config Config) (*core, error) {
 		log:         config.Logger,
 		environment: config.Environment,
 		heads:       heads,
+		imported:    imported,
 		signer:      signer,
 		accepted:    accepted,
 		writer:      uuid.New(),

@@ -23,7 +23,7 @@ func deps(t *testing.T, pkg string) []string {
 func TestTheRootLinksNoDriver(t *testing.T) {
 	t.Parallel()
 	allowed := map[string]bool{module: true, "github.com/google/uuid": true}
-	for _, name := range []string{"coalesce", "keycache", "keyhash", "leases", "token", "usage"} {
+	for _, name := range []string{"coalesce", "foreign", "keycache", "keyhash", "leases", "token", "usage"} {
 		allowed[module+"/internal/"+name] = true
 	}
 	for _, dep := range deps(t, ".") {
@@ -38,7 +38,7 @@ func TestTheRootLinksNoDriver(t *testing.T) {
 // The internal packages that the root uses import nothing of ours.
 func TestThePurePackagesImportNothingOfOurs(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"coalesce", "keycache", "keyhash", "leases", "token", "usage"} {
+	for _, name := range []string{"coalesce", "foreign", "keycache", "keyhash", "leases", "token", "usage"} {
 		own := module + "/internal/" + name
 		for _, dep := range deps(t, own) {
 			if strings.HasPrefix(dep, module) && dep != own {

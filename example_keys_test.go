@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/apikeys-platform/apikeys"
+	"github.com/apikeys-platform/apikeys/store/sqlite"
 )
 
 // exampleKey issues a key that grants "read".
@@ -161,5 +162,53 @@ func ExampleClient_ScanPattern() {
 	log := "GET /docs key=" + issued.Plaintext.Reveal() + " 200"
 	found := regexp.MustCompile(client.ScanPattern()).FindString(log)
 	fmt.Println(client.Recognize(found))
+	// Output: true
+}
+
+// Keys of a Laravel application go on working: personal_access_tokens is where Sanctum
+// keeps them.
+func ExampleClient_ImportKeys() {
+	ctx := context.Background()
+	db, err := sqlite.Open(ctx, ":memory:")
+	check(err)
+	defer db.Close()
+	check(db.Migrate(ctx))
+	client, err := apikeys.New(ctx, db, apikeys.Config{
+		SigningSecret: apikeys.NewSecret("3b1f0e7d5c9a49628f70d4c2b1a69e35"),
+		Imported:      []apikeys.ImportedKeys{{Scheme: apikeys.ImportSanctum}},
+	})
+	check(err)
+	defer client.Close(ctx)
+	acme, err := client.CreateOrganization(ctx, "Acme Inc")
+	check(err)
+
+	digest, err := apikeys.ParseDigest("81bb3f94ff4b2bc887525f4e3c57b684baaa91d87eb797d2b162fb4eb2960d52")
+	check(err)
+	keys := []apikeys.ImportKey{{
+		Scheme: apikeys.ImportSanctum, ForeignID: "7", Digest: digest, OrganizationID: acme.ID, OwnerID: "user:12",
+		Metadata: apikeys.KeyMetadata{Name: "mobile", Scopes: []string{"orders:read"}},
+	}}
+	for range 2 {
+		results, err := client.ImportKeys(ctx, keys, apikeys.ImportParams{})
+		check(err)
+		fmt.Println(results[0].ForeignID, results[0].Outcome, results[0].Err)
+	}
+
+	key, err := client.Verify(ctx, "7|Zk3Qb7Yt0LmXw9PcRd5Vn2Hs8Gf4Ja1Ue6TiKoBx")
+	check(err)
+	fmt.Println(key.OwnerID, key.Metadata.Scopes)
+	// Output:
+	// 7 created <nil>
+	// 7 exists <nil>
+	// user:12 [orders:read]
+}
+
+// Databases have digests in hexadecimal or in base64.
+func ExampleParseDigest() {
+	hexadecimal, err := apikeys.ParseDigest("2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881")
+	check(err)
+	base64url, err := apikeys.ParseDigest("LXEWQrcmsEQBYnyp-6wy9chTD7GQPMTbAiWHF5IaSIE")
+	check(err)
+	fmt.Println(hexadecimal == base64url)
 	// Output: true
 }

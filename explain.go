@@ -21,7 +21,7 @@ type Explanation struct {
 
 // Check is one question and its answer.
 type Check struct {
-	// Name is one of shape, tag, known, secret, revoked, disabled, suspended,
+	// Name is one of shape, tag (not of imported keys), known, secret, revoked, disabled, suspended,
 	// expired, organization, resource, scopes, limits.
 	Name string
 	// Err is nil if the check was passed, and else what Validate would return if
@@ -81,10 +81,17 @@ func (c *Client) Explain(ctx context.Context, plaintext string, params ValidateP
 // explainIdentity asks whether there is such a key; nil if not.
 func (c *Client) explainIdentity(ctx context.Context, e *Explanation, text string) (*KeyRecord, error) {
 	_, shaped := token.Parse(text, c.heads)
-	if !e.add("shape", unless(shaped)) || !e.add("tag", unless(c.shared.Load().tagger.Check(text))) {
+	forms := c.importedForms(text)
+	if !e.add("shape", unless(shaped || len(forms) > 0)) || shaped && !e.add("tag", unless(c.shared.Load().tagger.Check(text))) {
 		return nil, nil
 	}
-	k, err := c.fetch(ctx, text, c.signer.Sum(text))
+	var k *known
+	var err error
+	if shaped {
+		k, err = c.fetch(ctx, text, c.signer.Sum(text))
+	} else {
+		k, err = c.fetchImported(ctx, forms)
+	}
 	if err != nil && !errors.Is(err, ErrInvalidKey) {
 		return nil, err
 	}
@@ -129,7 +136,7 @@ func (c *Client) explainLimits(ctx context.Context, e *Explanation, k *KeyRecord
 // Recognize tells, without asking the store, whether s is a key that was issued
 // for this client's database and heads: its shape is right and its tag genuine.
 // It says nothing about whether the key is still valid. Secret scanners and log
-// filters use it.
+// filters use it. Imported keys carry no tag and are never recognised.
 func (c *Client) Recognize(s string) bool {
 	_, ok := token.Parse(s, c.heads)
 	return ok && c.shared.Load().tagger.Check(s)
