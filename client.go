@@ -51,6 +51,11 @@ type Config struct {
 	// asked what changed once in half this time, for all of them together. Negative
 	// means that nothing is remembered and the store is asked for every request.
 	RevocationDelay time.Duration
+	// DisableListen leaves out what makes revocations of other processes known within
+	// milliseconds on Postgres (LISTEN and NOTIFY), for which each client keeps one
+	// connection of its own beside the store's pool. RevocationDelay holds with and
+	// without.
+	DisableListen bool
 	// CacheSize is how many keys are remembered. 0 means 100,000.
 	CacheSize int
 	// OutageGrace is how much longer remembered keys are accepted while the store
@@ -120,6 +125,7 @@ type core struct {
 	retired     atomic.Bool // the signing secret was, by another process
 	shared      atomic.Pointer[shared]
 	memory      *memory // nil: strict, the store is asked every time
+	listening   *listener
 	reads       *coalesce.Group[lookup, []KeyRecord]
 
 	limiter RateLimiter     // of the caller's; nil: leased
@@ -160,6 +166,7 @@ func New(ctx context.Context, store Store, config Config) (*Client, error) {
 	if err := c.firstLook(ctx); err != nil {
 		return nil, errors.Join(err, (&Client{core: c}).Close(ctx))
 	}
+	c.startListening(config.DisableListen)
 	return &Client{core: c}, nil
 }
 
@@ -279,6 +286,7 @@ func (c *Client) Close(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.opTimeout)
 	defer cancel()
+	c.listening.close()
 	if c.memory != nil {
 		c.memory.looks.Close()
 	}

@@ -27,6 +27,9 @@ type Stats struct {
 	Revision                   int64
 	RevisionAge                time.Duration
 
+	// Notifications counts how often the store told of changes before it was asked.
+	Notifications int64
+
 	// Leases tells of the default limiter: leases taken from the store, and charges
 	// refused from memory because a window was known to be full.
 	Leases, LimitedInMemory int64
@@ -49,7 +52,7 @@ type StoreCalls struct {
 
 // calls counts what StoreCalls reports.
 type calls struct {
-	keys, bindings, leases, usage, changes atomic.Int64
+	keys, bindings, leases, usage, changes, told atomic.Int64
 }
 
 // refusalCodes are those that Validate can return.
@@ -89,6 +92,7 @@ func (c *Client) Stats() Stats {
 		Keys: c.calls.keys.Load(), Bindings: c.calls.bindings.Load(), Leases: c.calls.leases.Load(),
 		Usage: c.calls.usage.Load(), Changes: c.calls.changes.Load(),
 	}
+	s.Notifications = c.calls.told.Load()
 	if c.memory != nil {
 		keys, looks := c.memory.keys.Stats(), c.memory.looks.Stats()
 		s.Hits, s.Misses, s.Cached = keys.Hits, keys.Misses, int64(keys.Entries)

@@ -70,7 +70,7 @@ func cached(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	if err := db.Migrate(ctx); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func cached(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer func() { _ = client.Close(ctx) }()
 	keys, err := issue(ctx, db, client, c.keys, apikeys.PerDay(1e12))
 	if err != nil {
 		return err

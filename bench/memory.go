@@ -70,12 +70,12 @@ func memory(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	client, err := newClient(ctx, store, nil)
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer func() { _ = client.Close(ctx) }()
 	tagger, err := token.NewTagger(store.shield)
 	if err != nil {
 		return err

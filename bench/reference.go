@@ -187,7 +187,7 @@ func (p *prepared) flow(ctx context.Context, db *sql.DB, hash []byte, count func
 	}
 	defer tx.Rollback()
 	var key record
-	if err := tx.StmtContext(ctx, p.read).QueryRowContext(ctx, hash).Scan(key.targets()...); err != nil {
+	if err := tx.StmtContext(ctx, p.read).QueryRowContext(ctx, hash).Scan(key.targets()...); err != nil { //nolint:sqlclosecheck // of the transaction
 		return err
 	}
 	n, err := count(tx, key.id)
@@ -197,7 +197,7 @@ func (p *prepared) flow(ctx context.Context, db *sql.DB, hash []byte, count func
 	if err != nil {
 		return err
 	}
-	if _, err := tx.StmtContext(ctx, p.use).ExecContext(ctx, time.Now().Unix(), key.id); err != nil {
+	if _, err := tx.StmtContext(ctx, p.use).ExecContext(ctx, time.Now().Unix(), key.id); err != nil { //nolint:sqlclosecheck // of the transaction
 		return err
 	}
 	return tx.Commit()
@@ -220,7 +220,7 @@ func (r *mysqlReference) insert(ctx context.Context, keys []referenceKey) error 
 
 func (r *mysqlReference) flow(ctx context.Context, hash []byte, window int64) error {
 	return r.prepared.flow(ctx, r.db, hash, func(tx *sql.Tx, id string) (int64, error) {
-		result, err := tx.StmtContext(ctx, r.count).ExecContext(ctx, id, window)
+		result, err := tx.StmtContext(ctx, r.count).ExecContext(ctx, id, window) //nolint:sqlclosecheck // of the transaction
 		if err != nil {
 			return 0, err
 		}

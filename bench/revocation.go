@@ -17,17 +17,17 @@ func revocation(ctx context.Context, c config, o *opened) error {
 	if err != nil {
 		return err
 	}
-	defer other.Close()
+	defer func() { _ = other.Close() }()
 	here, err := newClient(ctx, o.store, nil)
 	if err != nil {
 		return err
 	}
-	defer here.Close(ctx)
+	defer func() { _ = here.Close(ctx) }()
 	there, err := newClient(ctx, other, nil)
 	if err != nil {
 		return err
 	}
-	defer there.Close(ctx)
+	defer func() { _ = there.Close(ctx) }()
 	keys, err := issue(ctx, o.store, here, revocations)
 	if err != nil {
 		return err

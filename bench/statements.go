@@ -17,12 +17,12 @@ func statements(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	defer store.Close()
+	defer func() { _ = store.Close() }()
 	client, err := newClient(ctx, store.Store, nil)
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer func() { _ = client.Close(ctx) }()
 	keys, err := issue(ctx, store.Store, client, things, apikeys.PerMinute(10_000_000))
 	if err != nil {
 		return err

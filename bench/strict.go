@@ -17,7 +17,7 @@ func everythingDefault(ctx context.Context, c config, o *opened) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close(ctx)
+	defer func() { _ = client.Close(ctx) }()
 	keys, err := issue(ctx, o.store, client, c.keys, apikeys.PerMinute(100_000))
 	if err == nil {
 		err = fill(ctx, o.reference, keys.texts)
@@ -39,7 +39,7 @@ func strict(ctx context.Context, c config, o *opened) error {
 	if err != nil {
 		return err
 	}
-	defer reads.Close(ctx)
+	defer func() { _ = reads.Close(ctx) }()
 	exact, err := newClient(ctx, o.store, func(config *apikeys.Config) {
 		config.RevocationDelay, config.UsageFlushInterval = -1, -1
 		config.RateLimiter = apikeys.NewExactLimiter(o.store)
@@ -47,7 +47,7 @@ func strict(ctx context.Context, c config, o *opened) error {
 	if err != nil {
 		return err
 	}
-	defer exact.Close(ctx)
+	defer func() { _ = exact.Close(ctx) }()
 	unlimited, err := issue(ctx, o.store, reads, c.keys)
 	if err != nil {
 		return err

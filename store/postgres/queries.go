@@ -109,7 +109,12 @@ SELECT s.revision, s.stamp, clock_timestamp(),
  WHERE s.id = 1 AND NOT pg_is_in_recovery()
  ORDER BY c.revision`
 
-	raiseRevision = `UPDATE apikeys_state SET revision = revision + 1, stamp = $1 WHERE id = 1`
+	// Those who listen are told with the commit. A notification is a kindness: when the
+	// server's queue of them fills up, because somebody listens and never reads, there is
+	// none; one too many would fail the mutation.
+	raiseRevision = `
+WITH raised AS (UPDATE apikeys_state SET revision = revision + 1, stamp = $1 WHERE id = 1 RETURNING 1)
+SELECT pg_notify('` + channel + `', '') FROM raised WHERE pg_notification_queue_usage() < 0.5`
 
 	insertChange = `
 INSERT INTO apikeys_changes (revision, kind, subject_id, stamp, at)
