@@ -32,10 +32,10 @@ project that leaked.`,
 			}
 			n, err := c.RevokeKeys(ctx, filter, apikeys.RevokeParams{Reason: reason})
 			if err != nil {
-				a.note("revoked %d keys, then:", n)
+				a.note("revoked %s, then:", count(n, "key"))
 				return err
 			}
-			return a.showDone(map[string]any{"revoked": n}, "revoked %d keys", n)
+			return a.showDone(map[string]any{"revoked": n}, "revoked %s", count(n, "key"))
 		}),
 	}
 	f.flags(cmd)
@@ -57,7 +57,7 @@ func (a *app) confirmMany(ctx context.Context, c *apikeys.Client, filter apikeys
 			n++
 		}
 	}
-	return a.confirm("Revoke %d keys of organization %s?", n, filter.OrganizationID)
+	return a.confirm("Revoke %s of organization %s?", count(n, "key"), filter.OrganizationID)
 }
 
 func newPurge(a *app) *cobra.Command {
@@ -79,10 +79,10 @@ what the audit events tell of them.`,
 			}
 			n, err := c.PurgeKeys(ctx, apikeys.PurgeParams{EndedBefore: t})
 			if err != nil {
-				a.note("erased %d keys, then:", n)
+				a.note("erased %s, then:", count(n, "key"))
 				return err
 			}
-			return a.showDone(map[string]any{"erased": n}, "erased %d keys", n)
+			return a.showDone(map[string]any{"erased": n}, "erased %s", count(n, "key"))
 		}),
 	}
 	cmd.Flags().StringVar(&before, "ended-before", "", "a `time`, a date, or how long ago: 365d (required)")

@@ -30,6 +30,9 @@ sent to a file or a secret manager; everything else goes to standard error.`,
 			if err != nil {
 				return err
 			}
+			if end := meta.ExpiresAt; !end.IsZero() && !end.After(a.clock()) {
+				return usagef("--expires: %s is not in the future", timeText(end))
+			}
 			if at == (target{}) {
 				return usagef("whose key? Add --org")
 			}
@@ -198,7 +201,7 @@ func (a *app) showChanged(key *apikeys.Key, err error, verb string) error {
 	if a.flags.json {
 		return a.writeJSON(a.keyDocument(key))
 	}
-	a.note("%s key %s (%s): %s", verb, key.ID, key.Hint, a.statusText(key))
+	a.note("%s key %s (%s); it is %s", verb, key.ID, key.Hint, a.statusText(key))
 	return nil
 }
 

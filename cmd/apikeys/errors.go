@@ -68,7 +68,7 @@ func message(err error) string {
 	case errors.Is(err, store.ErrNotMigrated):
 		return "the database has no apikeys tables: make them with: apikeys migrate up"
 	case errors.As(err, &invalid):
-		return argument(invalid.Field) + ": " + strings.ReplaceAll(invalid.Reason, "AcceptedSecrets", envAccepted)
+		return argument(invalid.Field) + ": " + fieldNames.Replace(invalid.Reason)
 	case errors.As(err, &exists):
 		return fmt.Sprintf("there is already one %s of this name: %s", exists.Kind, exists.ExistingID)
 	case errors.Is(err, context.Canceled):
@@ -80,6 +80,9 @@ func message(err error) string {
 	}
 	return text
 }
+
+// fieldNames are what reasons call other fields, and what the command line does.
+var fieldNames = strings.NewReplacer("AcceptedSecrets", envAccepted, "OrganizationID", "--org")
 
 // argument is what the command line calls a field of the library.
 func argument(field string) string {

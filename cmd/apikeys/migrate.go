@@ -146,12 +146,9 @@ func lost(tables []migrations.TableSize) string {
 	if i < 0 {
 		return ""
 	}
-	return " with " + rowsText(tables[i]) + " keys in them"
-}
-
-func rowsText(t migrations.TableSize) string {
-	if t.More {
-		return "more than " + strconv.FormatInt(t.Rows, 10)
+	more := ""
+	if tables[i].More {
+		more = "more than "
 	}
-	return strconv.FormatInt(t.Rows, 10)
+	return " with " + more + count(tables[i].Rows, "key") + " in them"
 }

@@ -11,7 +11,7 @@ import (
 
 func newProducts(a *app) *cobra.Command {
 	group := newGroup("products", "Products: create, list, rename, delete, link to projects, unlink",
-		"Products are what keys are used for. A product is linked to the projects whose keys may be used for it.")
+		"Products are what keys are used for. A product is linked to the projects\nwhose keys may be used for it.")
 	group.AddCommand(products().commands(a)...)
 	group.AddCommand(newLinked(a),
 		a.linkChange("link", "Let a project's keys be used for a product", "linked", (*apikeys.Client).AddProductToProject),

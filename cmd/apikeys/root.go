@@ -135,10 +135,13 @@ func arguments(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// required says which flags a command cannot do without.
-func required(cmd *cobra.Command, flags ...string) *cobra.Command {
-	for _, name := range flags {
-		_ = cmd.MarkFlagRequired(name) // fails for a flag that there is not: a test sees it
+// required says which flag a command cannot do without.
+func required(cmd *cobra.Command, flag string) *cobra.Command {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !cmd.Flags().Changed(flag) {
+			return usagef("--%s is missing: %s", flag, cmd.UseLine())
+		}
+		return nil
 	}
 	return cmd
 }

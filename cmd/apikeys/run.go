@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,12 +36,28 @@ func (p program) run(ctx context.Context, args []string) int {
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	err := root.ExecuteContext(ctx)
+	err := a.checkArguments(args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if err != nil && !a.started {
 		err = &usageError{err} // cobra refused the command line
 	}
 	a.report(err)
 	return statusOf(err)
+}
+
+// keyArgument is what a key looks like in an argument.
+var keyArgument = regexp.MustCompile(`_[0-9A-Za-z]{49}\b`)
+
+// checkArguments refuses a key as an argument, wherever it stands.
+func (a *app) checkArguments(args []string) error {
+	if !slices.ContainsFunc(args, keyArgument.MatchString) {
+		return nil
+	}
+	a.flags.json = slices.Contains(args, "--json")
+	return usagef("an argument is the text of a key: everybody on this machine can read arguments, and shells remember them. " +
+		"Where a KEY is wanted give its id, or - and the text on standard input. This key should be rotated")
 }
 
 // app is one run of the program.

@@ -62,9 +62,16 @@ func (a *app) withClient(ctx context.Context, f func(context.Context, *apikeys.C
 		return err
 	}
 	return a.withStore(ctx, false, func(db store.DB) error {
+		standing, err := db.EnsureSettings(ctx, apikeys.SettingsRecord{}) // proposes nothing
+		if err != nil {
+			return err
+		}
 		client, err := apikeys.New(ctx, db, config)
 		if err != nil {
 			return err
+		}
+		if standing.Version == 0 {
+			a.note("this is the first use of the database: from now on its keys are those of this signing secret")
 		}
 		err = f(apikeys.ContextWithActor(ctx, actor), client)
 		return errors.Join(err, client.Close(context.WithoutCancel(ctx)))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -75,4 +76,12 @@ func quoted(s string) string {
 		s = string(r[:most]) + "…"
 	}
 	return `"` + printable(s) + `"`
+}
+
+// count is a number of things.
+func count[N int | int64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -92,9 +92,16 @@ func (a *app) showVerdict(e *apikeys.Explanation) error {
 func checkOf(c *apikeys.Check) checkDocument {
 	d := checkDocument{Name: c.Name, Passed: c.Err == nil}
 	if c.Err != nil {
-		d.Code, d.Message = code(c.Err), message(c.Err)
+		d.Code, d.Message = code(c.Err), orText(unknown[c.Name], withoutKeys(message(c.Err)))
 	}
 	return d
+}
+
+// unknown says what strangers are not told: why a key is none of ours.
+var unknown = map[string]string{
+	"shape": "not a key of this service: another prefix or environment, or not a key at all",
+	"tag":   "made up, mistyped, or of another database",
+	"known": "there is no such key any more, or it was hashed under a signing secret that is not configured here",
 }
 
 func verdictRows(t *table, v verdict) {
