@@ -10,7 +10,7 @@ race := $(if $(CI)$(filter 1,$(shell go env CGO_ENABLED)),-race)
 
 golangci-lint = go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
 
-.PHONY: help test test-short test-modules lint figures vuln mutants bench bench-packages run tidy check-tidy check
+.PHONY: help test test-short test-modules test-faults lint figures vuln mutants bench bench-packages run tidy check-tidy check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,9 @@ vuln: ## govulncheck; says so where its database cannot be reached
 
 figures: ## how tidy the house is: sizes, comments, examples, links
 	@go -C tools run ./figures ..
+
+test-faults: bin/withservers ## crashes, outages, histories; all of it with APIKEYS_TEST_FULL=1
+	@bin/withservers go test $(race) -count=1 -v -timeout 3h ./internal/faulttest
 
 mutants: ## plant bugs and see the tests catch them
 	go run ./internal/mutants

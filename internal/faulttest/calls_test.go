@@ -75,6 +75,7 @@ type trial struct {
 	breakIt       func()
 	heal          func() (fired bool) // and names the trial
 	name          string
+	ended         func(error) // told what the operation said; may be nil
 }
 
 // run returns false when nothing was left to fail.
@@ -88,6 +89,9 @@ func (x *trial) run(t *testing.T) bool {
 			t.Errorf("%s: got error %v, and nothing had failed", x.name, err)
 		}
 		return false
+	}
+	if x.ended != nil {
+		x.ended(err)
 	}
 	got := x.w.snapshot(t)
 	x.judge(t, err, got)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 
 	"github.com/google/uuid"
@@ -42,6 +43,8 @@ type faultStore struct {
 	fault fault
 	fired bool
 	calls []string
+
+	random int // one of so many calls fails, in some way; 0: none
 }
 
 // arm lets the k-th call from now on fail.
@@ -66,6 +69,9 @@ func (s *faultStore) heal() (fired bool, call string) {
 func (s *faultStore) next(name string) (now fault, fails bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.random > 0 && rand.IntN(s.random) == 0 {
+		return faultsOfCalls()[rand.IntN(5)], true // of those that pass
+	}
 	if s.k == 0 {
 		return fault{}, false
 	}
@@ -80,9 +86,9 @@ func (s *faultStore) next(name string) (now fault, fails bool) {
 	return fault{}, false
 }
 
-// through makes a call, unless it is to fail. What only reads has no unknown outcome:
+// pass makes a call, unless it is to fail. What only reads has no unknown outcome:
 // it fails plainly instead.
-func through[T any](s *faultStore, name string, reads bool, call func() (T, error)) (T, error) {
+func pass[T any](s *faultStore, name string, reads bool, call func() (T, error)) (T, error) {
 	var none T
 	f, fails := s.next(name)
 	if !fails {
@@ -110,11 +116,11 @@ type two[A, B any] struct {
 }
 
 func (s *faultStore) EnsureSettings(ctx context.Context, p apikeys.SettingsRecord) (apikeys.SettingsRecord, error) {
-	return through(s, "EnsureSettings", reads, func() (apikeys.SettingsRecord, error) { return s.Store.EnsureSettings(ctx, p) })
+	return pass(s, "EnsureSettings", reads, func() (apikeys.SettingsRecord, error) { return s.Store.EnsureSettings(ctx, p) })
 }
 
 func (s *faultStore) CreateResource(ctx context.Context, m apikeys.Mutation, r apikeys.ResourceRecord) (apikeys.ResourceRecord, bool, error) {
-	got, err := through(s, "CreateResource", writes, func() (got two[apikeys.ResourceRecord, bool], err error) {
+	got, err := pass(s, "CreateResource", writes, func() (got two[apikeys.ResourceRecord, bool], err error) {
 		got.a, got.b, err = s.Store.CreateResource(ctx, m, r)
 		return got, err
 	})
@@ -122,32 +128,32 @@ func (s *faultStore) CreateResource(ctx context.Context, m apikeys.Mutation, r a
 }
 
 func (s *faultStore) UpdateResource(ctx context.Context, m apikeys.Mutation, ref apikeys.ResourceRef, change apikeys.ResourceChange) (apikeys.ResourceRecord, error) {
-	return through(s, "UpdateResource", writes, func() (apikeys.ResourceRecord, error) { return s.Store.UpdateResource(ctx, m, ref, change) })
+	return pass(s, "UpdateResource", writes, func() (apikeys.ResourceRecord, error) { return s.Store.UpdateResource(ctx, m, ref, change) })
 }
 
 func (s *faultStore) ListResources(ctx context.Context, q apikeys.ResourceQuery) ([]apikeys.ResourceRecord, error) {
-	return through(s, "ListResources", reads, func() ([]apikeys.ResourceRecord, error) { return s.Store.ListResources(ctx, q) })
+	return pass(s, "ListResources", reads, func() ([]apikeys.ResourceRecord, error) { return s.Store.ListResources(ctx, q) })
 }
 
 func (s *faultStore) SetLink(ctx context.Context, m apikeys.Mutation, link apikeys.LinkRef, linked bool) error {
-	_, err := through(s, "SetLink", writes, func() (struct{}, error) { return struct{}{}, s.Store.SetLink(ctx, m, link, linked) })
+	_, err := pass(s, "SetLink", writes, func() (struct{}, error) { return struct{}{}, s.Store.SetLink(ctx, m, link, linked) })
 	return err
 }
 
 func (s *faultStore) Binding(ctx context.Context, projectID, productID uuid.UUID) (apikeys.Binding, error) {
-	return through(s, "Binding", reads, func() (apikeys.Binding, error) { return s.Store.Binding(ctx, projectID, productID) })
+	return pass(s, "Binding", reads, func() (apikeys.Binding, error) { return s.Store.Binding(ctx, projectID, productID) })
 }
 
 func (s *faultStore) CreateKeys(ctx context.Context, m apikeys.Mutation, keys []apikeys.KeyRecord) ([]error, error) {
-	return through(s, "CreateKeys", writes, func() ([]error, error) { return s.Store.CreateKeys(ctx, m, keys) })
+	return pass(s, "CreateKeys", writes, func() ([]error, error) { return s.Store.CreateKeys(ctx, m, keys) })
 }
 
 func (s *faultStore) KeysByHash(ctx context.Context, hashes []apikeys.Hash) ([]apikeys.KeyRecord, error) {
-	return through(s, "KeysByHash", reads, func() ([]apikeys.KeyRecord, error) { return s.Store.KeysByHash(ctx, hashes) })
+	return pass(s, "KeysByHash", reads, func() ([]apikeys.KeyRecord, error) { return s.Store.KeysByHash(ctx, hashes) })
 }
 
 func (s *faultStore) GetKey(ctx context.Context, ref apikeys.KeyRef) (apikeys.KeyRecord, []apikeys.SecretRecord, error) {
-	got, err := through(s, "GetKey", reads, func() (got two[apikeys.KeyRecord, []apikeys.SecretRecord], err error) {
+	got, err := pass(s, "GetKey", reads, func() (got two[apikeys.KeyRecord, []apikeys.SecretRecord], err error) {
 		got.a, got.b, err = s.Store.GetKey(ctx, ref)
 		return got, err
 	})
@@ -155,38 +161,38 @@ func (s *faultStore) GetKey(ctx context.Context, ref apikeys.KeyRef) (apikeys.Ke
 }
 
 func (s *faultStore) ListKeys(ctx context.Context, q apikeys.KeyQuery) ([]apikeys.KeyRecord, error) {
-	return through(s, "ListKeys", reads, func() ([]apikeys.KeyRecord, error) { return s.Store.ListKeys(ctx, q) })
+	return pass(s, "ListKeys", reads, func() ([]apikeys.KeyRecord, error) { return s.Store.ListKeys(ctx, q) })
 }
 
 func (s *faultStore) UpdateKey(ctx context.Context, m apikeys.Mutation, ref apikeys.KeyRef, change apikeys.KeyChange) (apikeys.KeyRecord, error) {
-	return through(s, "UpdateKey", writes, func() (apikeys.KeyRecord, error) { return s.Store.UpdateKey(ctx, m, ref, change) })
+	return pass(s, "UpdateKey", writes, func() (apikeys.KeyRecord, error) { return s.Store.UpdateKey(ctx, m, ref, change) })
 }
 
 func (s *faultStore) RotateKey(ctx context.Context, m apikeys.Mutation, ref apikeys.KeyRef, r apikeys.Rotation) (apikeys.KeyRecord, error) {
-	return through(s, "RotateKey", writes, func() (apikeys.KeyRecord, error) { return s.Store.RotateKey(ctx, m, ref, r) })
+	return pass(s, "RotateKey", writes, func() (apikeys.KeyRecord, error) { return s.Store.RotateKey(ctx, m, ref, r) })
 }
 
 func (s *faultStore) RevokeKeys(ctx context.Context, m apikeys.Mutation, q apikeys.KeyQuery, reason string) ([]uuid.UUID, error) {
-	return through(s, "RevokeKeys", writes, func() ([]uuid.UUID, error) { return s.Store.RevokeKeys(ctx, m, q, reason) })
+	return pass(s, "RevokeKeys", writes, func() ([]uuid.UUID, error) { return s.Store.RevokeKeys(ctx, m, q, reason) })
 }
 
 func (s *faultStore) DeleteKeys(ctx context.Context, m apikeys.Mutation, q apikeys.KeyQuery) ([]uuid.UUID, error) {
-	return through(s, "DeleteKeys", writes, func() ([]uuid.UUID, error) { return s.Store.DeleteKeys(ctx, m, q) })
+	return pass(s, "DeleteKeys", writes, func() ([]uuid.UUID, error) { return s.Store.DeleteKeys(ctx, m, q) })
 }
 
 func (s *faultStore) Changes(ctx context.Context, since apikeys.ChangeMark) (apikeys.ChangeSet, error) {
-	return through(s, "Changes", reads, func() (apikeys.ChangeSet, error) { return s.Store.Changes(ctx, since) })
+	return pass(s, "Changes", reads, func() (apikeys.ChangeSet, error) { return s.Store.Changes(ctx, since) })
 }
 
 func (s *faultStore) TakeLeases(ctx context.Context, requests []apikeys.LeaseRequest) ([]apikeys.LeaseGrant, error) {
-	return through(s, "TakeLeases", writes, func() ([]apikeys.LeaseGrant, error) { return s.Store.TakeLeases(ctx, requests) })
+	return pass(s, "TakeLeases", writes, func() ([]apikeys.LeaseGrant, error) { return s.Store.TakeLeases(ctx, requests) })
 }
 
 func (s *faultStore) AddUsage(ctx context.Context, b apikeys.UsageBatch) error {
-	_, err := through(s, "AddUsage", writes, func() (struct{}, error) { return struct{}{}, s.Store.AddUsage(ctx, b) })
+	_, err := pass(s, "AddUsage", writes, func() (struct{}, error) { return struct{}{}, s.Store.AddUsage(ctx, b) })
 	return err
 }
 
 func (s *faultStore) KeyUsage(ctx context.Context, q apikeys.UsageQuery) ([]apikeys.UsageDelta, error) {
-	return through(s, "KeyUsage", reads, func() ([]apikeys.UsageDelta, error) { return s.Store.KeyUsage(ctx, q) })
+	return pass(s, "KeyUsage", reads, func() ([]apikeys.UsageDelta, error) { return s.Store.KeyUsage(ctx, q) })
 }

@@ -89,6 +89,8 @@ func newWorld(t testing.TB, s apikeys.Store, c *apikeys.Client) *world {
 	w.spare = w.issue(t, apikeys.CreateKeyParams{OwnerID: "ann", Metadata: apikeys.KeyMetadata{Name: "spare"}})
 	w.disabled = w.issue(t, apikeys.CreateKeyParams{Metadata: apikeys.KeyMetadata{Name: "disabled"}})
 	must(c.DisableKey(ctx, w.disabled.Key.ID))(t)
+	revoked := w.issue(t, apikeys.CreateKeyParams{Metadata: apikeys.KeyMetadata{Name: "revoked"}})
+	must(c.RevokeKey(ctx, revoked.Key.ID, apikeys.RevokeParams{}))(t)
 	return w
 }
 

@@ -49,6 +49,23 @@ func killAll(pid int) error {
 	return err
 }
 
+// freezeAll stops the process and its children where they are.
+func freezeAll(pid int) error {
+	err := syscall.Kill(pid, syscall.SIGSTOP) // first, so that no further child starts
+	for _, child := range childrenOf(pid) {
+		err = errors.Join(err, ignoreGone(syscall.Kill(child, syscall.SIGSTOP)))
+	}
+	return err
+}
+
+// thawAll lets a frozen process and its children go on.
+func thawAll(pid int) (err error) {
+	for _, child := range childrenOf(pid) {
+		err = errors.Join(err, ignoreGone(syscall.Kill(child, syscall.SIGCONT)))
+	}
+	return errors.Join(err, syscall.Kill(pid, syscall.SIGCONT))
+}
+
 func ignoreGone(err error) error {
 	if errors.Is(err, syscall.ESRCH) {
 		return nil

@@ -1,6 +1,7 @@
 package dbserver
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"syscall"
@@ -19,3 +20,9 @@ func killAll(pid int) error {
 	}
 	return process.Kill()
 }
+
+var errNoFreezing = errors.New("dbserver: processes cannot be frozen on Windows")
+
+func freezeAll(int) error { return errNoFreezing }
+
+func thawAll(int) error { return errNoFreezing }

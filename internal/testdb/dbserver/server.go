@@ -143,6 +143,22 @@ func (s *Server) Kill() error {
 	return nil
 }
 
+// Freeze stops all processes of the server where they are, as SIGSTOP does: connections stay open, and nothing answers.
+func (s *Server) Freeze() error {
+	if err := freezeAll(s.cmd.Process.Pid); err != nil {
+		return fmt.Errorf("dbserver: freeze %s: %w", s.Installation, err)
+	}
+	return nil
+}
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() error {
+	if err := thawAll(s.cmd.Process.Pid); err != nil {
+		return fmt.Errorf("dbserver: thaw %s: %w", s.Installation, err)
+	}
+	return nil
+}
+
 // Stop ends the server in order, and kills it when it does not end. The data stay.
 func (s *Server) Stop() error { return s.end(s.engine().stopSignal()) }
 

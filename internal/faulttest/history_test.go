@@ -1,0 +1,367 @@
+package faulttest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/google/uuid"
+
+	"github.com/apikeys-platform/apikeys"
+	"github.com/apikeys-platform/apikeys/internal/testdb"
+	"github.com/apikeys-platform/apikeys/internal/testdb/stores"
+)
+
+// historyDelay is the RevocationDelay of clients that remember.
+const historyDelay = 40 * time.Millisecond
+
+// Concurrent lifecycle operations on a few keys, through two clients, look as if they
+// had been done one after the other, each somewhere between its call and its end. A
+// client that remembers may answer as things stood up to RevocationDelay before the
+// call if the other one changed them, and not at all if it did so itself. So it is
+// while calls fail, before or after they are done, and while connections are cut.
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	for _, d := range stores.All() {
+		t.Run(d.Name, func(t *testing.T) {
+			t.Parallel()
+			dsn := d.Empty(t)
+			organization := prepare(t, d, dsn)
+			network := through(d.Name, dsn)
+			for _, kind := range []struct {
+				name            string
+				delay           time.Duration
+				faults, network bool
+				histories       int
+			}{
+				{"without cache", -1, false, false, testdb.Dose(4, 400)},
+				{"without cache, with faults", -1, true, true, testdb.Dose(3, 200)},
+				{"with cache", historyDelay, false, false, testdb.Dose(3, 400)},
+				{"with cache and faults", historyDelay, true, true, testdb.Dose(3, 200)},
+			} {
+				t.Run(kind.name, func(t *testing.T) {
+					r := recorder{delay: kind.delay, organization: organization}
+					at := dsn
+					if kind.network {
+						at = network(t)
+					}
+					for i := range r.clients {
+						r.clients[i] = r.client(t, d.Opened(t, at), kind.faults)
+					}
+					checked, operations := 0, 0
+					for range kind.histories {
+						h := r.record(t)
+						h.check(t)
+						checked, operations = checked+1, operations+len(h.operations)
+					}
+					t.Logf("%s, %s: %d histories of %d operations, %d of them of unknown outcome", d.Name, kind.name, checked, operations, r.unknown)
+				})
+			}
+		})
+	}
+}
+
+// through returns what puts a network before the database that cuts connections now
+// and then, if there is a network.
+func through(name, dsn string) func(*testing.T) string {
+	proxy := map[string]func(testing.TB, string) *testdb.Proxy{"postgres": testdb.ProxyPostgres, "mysql": testdb.ProxyMySQL}[name]
+	return func(t *testing.T) string {
+		t.Helper()
+		if proxy == nil {
+			return dsn
+		}
+		p := proxy(t, dsn)
+		p.Befall(func([]byte) testdb.Mishap {
+			if rand.IntN(150) == 0 {
+				return testdb.Cut
+			}
+			return testdb.Pass
+		})
+		return p.DSN
+	}
+}
+
+// recorder makes histories.
+type recorder struct {
+	organization uuid.UUID
+	delay        time.Duration
+	clients      [2]*apikeys.Client
+	unknown      int
+}
+
+func (r *recorder) client(t *testing.T, s apikeys.Store, faults bool) *apikeys.Client {
+	t.Helper()
+	config := strict()
+	config.RevocationDelay = r.delay
+	var failing *faultStore
+	if faults {
+		failing = &faultStore{Store: s}
+		s = failing
+	}
+	for {
+		c, err := apikeys.New(t.Context(), s, config)
+		if err != nil {
+			continue // the network was cut
+		}
+		if failing != nil {
+			failing.chance(20)
+		}
+		t.Cleanup(func() { _ = c.Close(context.WithoutCancel(t.Context())) })
+		return c
+	}
+}
+
+// chance lets one of n calls fail, in some way.
+func (s *faultStore) chance(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.random = n
+}
+
+// The operations of a history.
+type (
+	input struct {
+		op   string
+		text int // validate: which text of the key, by the order of their issue
+	}
+	output struct {
+		code string // "ok", an error's code, or unknownOutcome
+		text int    // create, rotate: the new text
+	}
+	// state of a key; texts before the current one were replaced.
+	state struct {
+		there, revoked, disabled, deleted bool
+		text                              int
+	}
+)
+
+// unknownOutcome: it was done, or not, or will yet be.
+const unknownOutcome = "unknown"
+
+// history is what happened to one key.
+type history struct {
+	mu         sync.Mutex
+	began      time.Time
+	operations []porcupine.Operation
+	id         uuid.UUID
+	texts      []string
+	delay      time.Duration
+	mutator    int // the client through which the key is changed
+}
+
+// record lets workers use and change a key at once.
+func (r *recorder) record(t *testing.T) *history {
+	t.Helper()
+	h := &history{began: time.Now(), delay: max(0, r.delay), mutator: rand.IntN(2)}
+	for h.id == uuid.Nil {
+		h.create(t, r)
+	}
+	var working sync.WaitGroup
+	for range 2 {
+		working.Go(func() { h.change(t, r) })
+	}
+	done := make(chan struct{})
+	var validating sync.WaitGroup
+	for i := range 4 {
+		validating.Go(func() { h.validate(t, r.clients[i%2], i%2, done) })
+	}
+	working.Wait()
+	if r.delay > 0 {
+		time.Sleep(r.delay + 10*time.Millisecond) // for what is accepted later than it may be
+	}
+	close(done)
+	validating.Wait()
+	for _, op := range h.operations {
+		if op.Output.(output).code == unknownOutcome {
+			r.unknown++
+		}
+	}
+	return h
+}
+
+func (h *history) create(t *testing.T, r *recorder) {
+	t.Helper()
+	k, err := r.clients[h.mutator].CreateKey(t.Context(), apikeys.CreateKeyParams{OrganizationID: r.organization})
+	if err != nil {
+		return // another key
+	}
+	h.id, h.texts = k.Key.ID, []string{k.Plaintext.Reveal()}
+	h.operations = append(h.operations, porcupine.Operation{Input: input{op: "create"}, Output: output{code: "ok"}, Return: int64(time.Since(h.began))})
+}
+
+// change does what is done to keys, in any order.
+func (h *history) change(t *testing.T, r *recorder) {
+	t.Helper()
+	c, ctx := r.clients[h.mutator], t.Context()
+	changes := map[string]func() (*apikeys.IssuedKey, error){
+		"disable": func() (*apikeys.IssuedKey, error) { return nil, second(c.DisableKey(ctx, h.id)) },
+		"enable":  func() (*apikeys.IssuedKey, error) { return nil, second(c.EnableKey(ctx, h.id)) },
+		"rotate":  func() (*apikeys.IssuedKey, error) { return c.RotateKey(ctx, h.id, apikeys.RotateParams{}) },
+		"revoke": func() (*apikeys.IssuedKey, error) {
+			return nil, second(c.RevokeKey(ctx, h.id, apikeys.RevokeParams{}))
+		},
+		"delete": func() (*apikeys.IssuedKey, error) { return nil, c.DeleteKey(ctx, h.id) },
+	}
+	for _, op := range plan() {
+		h.do(op, changes[op])
+		time.Sleep(time.Duration(rand.Int64N(int64(4 * time.Millisecond)))) // so that others come between
+	}
+}
+
+// plan is a few changes; the final ones come seldom.
+func plan() []string {
+	ops := []string{"disable", "enable", "rotate", "disable", "enable", "rotate", "enable", "revoke", "delete"}
+	chosen := make([]string, 5)
+	for i := range chosen {
+		chosen[i] = ops[rand.IntN(len(ops))]
+	}
+	return chosen
+}
+
+// do records one change. What has failed without doing anything is left out.
+func (h *history) do(op string, call func() (*apikeys.IssuedKey, error)) {
+	began := time.Since(h.began)
+	k, err := call()
+	record := porcupine.Operation{Input: input{op: op}, Call: int64(began), Return: int64(time.Since(h.began))}
+	out := output{code: code(err)}
+	switch {
+	case errors.Is(err, apikeys.ErrOutcomeUnknown):
+		out.code, out.text, record.Return = unknownOutcome, -1, int64(time.Hour)
+	case errors.Is(err, apikeys.ErrUnavailable):
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if k != nil {
+		out.text = len(h.texts)
+		h.texts = append(h.texts, k.Plaintext.Reveal())
+	}
+	record.Output = out
+	h.operations = append(h.operations, record)
+}
+
+// validate uses the key until all is done.
+func (h *history) validate(t *testing.T, c *apikeys.Client, client int, done <-chan struct{}) {
+	t.Helper()
+	pace := 6 * time.Millisecond
+	if client != h.mutator && h.delay > 0 {
+		pace = h.delay / 2 // of what overlaps, porcupine tries every order
+	}
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(time.Duration(rand.Int64N(int64(pace)))):
+		}
+		h.mu.Lock()
+		text := rand.IntN(len(h.texts))
+		plain := h.texts[text]
+		h.mu.Unlock()
+		began := time.Since(h.began)
+		_, err := c.Validate(t.Context(), plain, apikeys.ValidateParams{SkipUsage: true})
+		ended := time.Since(h.began)
+		if errors.Is(err, apikeys.ErrUnavailable) {
+			continue
+		}
+		if client != h.mutator {
+			began -= h.delay // the bound that is promised
+		}
+		h.mu.Lock()
+		h.operations = append(h.operations, porcupine.Operation{
+			ClientId: client, Input: input{"validate", text}, Output: output{code: code(err)}, Call: int64(began), Return: int64(ended),
+		})
+		h.mu.Unlock()
+	}
+}
+
+// check asks porcupine for an order of the operations that explains what they said.
+func (h *history) check(t *testing.T) {
+	t.Helper()
+	model := lifecycle().ToModel()
+	switch porcupine.CheckOperationsTimeout(model, h.operations, 20*time.Second) {
+	case porcupine.Illegal:
+		t.Errorf("no order explains this history of key %s, changed through client %d:\n%s", h.id, h.mutator, h)
+	case porcupine.Unknown:
+		t.Error("a history was too long to be checked")
+	}
+}
+
+func (h *history) String() string {
+	var b strings.Builder
+	for _, op := range h.operations {
+		fmt.Fprintf(&b, "%12v %12v client %d %+v %+v\n", time.Duration(op.Call), time.Duration(op.Return), op.ClientId, op.Input, op.Output)
+	}
+	return b.String()
+}
+
+// lifecycle is what a key does when one operation comes after the other.
+func lifecycle() *porcupine.NondeterministicModel {
+	return &porcupine.NondeterministicModel{
+		Init: func() []any { return []any{state{}} },
+		Step: func(s, in, out any) []any { return s.(state).step(in.(input), out.(output)) },
+	}
+}
+
+func (s state) step(in input, out output) []any {
+	if in.op == "validate" {
+		if out.code == s.judge(in.text) {
+			return []any{s}
+		}
+		return nil
+	}
+	next, want := s.change(in, out)
+	switch {
+	case out.code == unknownOutcome:
+		return []any{s, next}
+	case out.code == want, out.code == apikeys.CodeConflict && in.op == "rotate" && want != "ok":
+		return []any{next}
+	}
+	return nil
+}
+
+// judge is what a validation says.
+func (s state) judge(text int) string {
+	switch {
+	case !s.there || s.deleted:
+		return apikeys.CodeInvalidKey
+	case text != s.text:
+		return apikeys.CodeRetiredSecret
+	case s.revoked:
+		return apikeys.CodeRevokedKey
+	case s.disabled:
+		return apikeys.CodeDisabledKey
+	}
+	return "ok"
+}
+
+// change is what a change makes of a key, and what it says.
+func (s state) change(in input, out output) (next state, says string) {
+	next = s
+	switch {
+	case in.op == "create":
+		next.there = true
+	case s.deleted:
+		return s, apikeys.CodeNotFound
+	case in.op == "disable":
+		next.disabled = true
+	case in.op == "enable":
+		next.disabled = false
+	case in.op == "revoke":
+		next.revoked = true
+	case in.op == "delete":
+		next.deleted = true
+	case s.revoked:
+		return s, apikeys.CodeRevokedKey
+	case s.disabled:
+		return s, apikeys.CodeDisabledKey
+	case in.op == "rotate":
+		next.text = out.text
+	}
+	return next, "ok"
+}
