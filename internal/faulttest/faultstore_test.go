@@ -196,3 +196,7 @@ func (s *faultStore) AddUsage(ctx context.Context, b apikeys.UsageBatch) error {
 func (s *faultStore) KeyUsage(ctx context.Context, q apikeys.UsageQuery) ([]apikeys.UsageDelta, error) {
 	return pass(s, "KeyUsage", reads, func() ([]apikeys.UsageDelta, error) { return s.Store.KeyUsage(ctx, q) })
 }
+
+func (s *faultStore) CountHashes(ctx context.Context) (map[string]apikeys.HashCount, error) {
+	return pass(s, "CountHashes", reads, func() (map[string]apikeys.HashCount, error) { return s.Store.CountHashes(ctx) })
+}

@@ -122,6 +122,10 @@ func readings() []operation {
 			return nil
 		}},
 		{name: "GetOrganization", do: func(ctx ctx, c cl, w wd) error { return second(c.GetOrganization(ctx, w.org)) }},
+		{name: "FindOrganization", do: func(ctx ctx, c cl, w wd) error { return second(c.FindOrganization(ctx, w.name)) }},
+		{name: "FindProject", do: func(ctx ctx, c cl, w wd) error { return second(c.FindProject(ctx, w.org, "p")) }},
+		{name: "FindProduct", do: func(ctx ctx, c cl, w wd) error { return second(c.FindProduct(ctx, w.org, "x")) }},
+		{name: "CountKeysBySecret", do: func(ctx ctx, c cl, _ wd) error { return second(c.CountKeysBySecret(ctx)) }},
 		{name: "ListOrganizations", do: func(ctx ctx, c cl, _ wd) error { return second(c.ListOrganizations(ctx, page)) }},
 		{name: "GetProject", do: func(ctx ctx, c cl, w wd) error { return second(c.GetProject(ctx, w.p)) }},
 		{name: "ListProjects", do: func(ctx ctx, c cl, w wd) error { return second(c.ListProjects(ctx, w.org, page)) }},

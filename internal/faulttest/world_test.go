@@ -59,6 +59,7 @@ func must[T any](v T, err error) func(testing.TB) T {
 type world struct {
 	store    apikeys.Store   // without faults
 	client   *apikeys.Client // on that store, asking it every time
+	name     string          // of the organization
 	org      uuid.UUID
 	p, q     uuid.UUID // projects; of both products only x is linked, to p
 	x, y     uuid.UUID
@@ -74,8 +75,8 @@ var worlds atomic.Int64
 func newWorld(t testing.TB, s apikeys.Store, c *apikeys.Client) *world {
 	t.Helper()
 	ctx := t.Context()
-	w := &world{store: s, client: c}
-	w.org = must(c.CreateOrganization(ctx, fmt.Sprintf("world %d", worlds.Add(1))))(t).ID
+	w := &world{store: s, client: c, name: fmt.Sprintf("world %d", worlds.Add(1))}
+	w.org = must(c.CreateOrganization(ctx, w.name))(t).ID
 	w.p = must(c.CreateProject(ctx, w.org, "p"))(t).ID
 	w.q = must(c.CreateProject(ctx, w.org, "q"))(t).ID
 	w.x = must(c.CreateProduct(ctx, w.org, "x"))(t).ID
