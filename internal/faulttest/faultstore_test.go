@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -197,6 +198,6 @@ func (s *faultStore) KeyUsage(ctx context.Context, q apikeys.UsageQuery) ([]apik
 	return pass(s, "KeyUsage", reads, func() ([]apikeys.UsageDelta, error) { return s.Store.KeyUsage(ctx, q) })
 }
 
-func (s *faultStore) CountHashes(ctx context.Context) (map[string]apikeys.HashCount, error) {
-	return pass(s, "CountHashes", reads, func() (map[string]apikeys.HashCount, error) { return s.Store.CountHashes(ctx) })
+func (s *faultStore) CountHashes(ctx context.Context, now time.Time) (map[string]apikeys.HashCount, error) {
+	return pass(s, "CountHashes", reads, func() (map[string]apikeys.HashCount, error) { return s.Store.CountHashes(ctx, now) })
 }

@@ -2,6 +2,7 @@ package faulttest_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	"github.com/apikeys-platform/apikeys"
@@ -76,6 +77,12 @@ func mutations() []operation {
 		{name: "DisableKey", do: func(ctx ctx, c cl, w wd) error { return second(c.DisableKey(ctx, w.key.Key.ID)) }},
 		{name: "EnableKey", do: func(ctx ctx, c cl, w wd) error { return second(c.EnableKey(ctx, w.disabled.Key.ID)) }},
 		{name: "DeleteKey", do: func(ctx ctx, c cl, w wd) error { return c.DeleteKey(ctx, w.key.Key.ID) }},
+		{name: "ImportKeys", do: func(ctx ctx, c cl, w wd) error {
+			return second(c.ImportKeys(ctx, []apikeys.ImportKey{{
+				Scheme: apikeys.ImportSHA256, Digest: sha256.Sum256([]byte(w.name)), ForeignID: "1", OrganizationID: w.org,
+				Metadata: apikeys.KeyMetadata{Name: "imported"},
+			}}, apikeys.ImportParams{}))
+		}},
 		{name: "RevokeKeys", do: func(ctx ctx, c cl, w wd) error {
 			return second(c.RevokeKeys(ctx, apikeys.KeyFilter{OrganizationID: w.org}, apikeys.RevokeParams{}))
 		}, steps: true},

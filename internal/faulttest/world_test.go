@@ -22,6 +22,7 @@ const signingSecret = "5b0c8e1d97fa42636d8e0b1f2c7394a5e6d1088bf3a2c4957d6e0f1a2
 func strict() apikeys.Config {
 	return apikeys.Config{
 		SigningSecret: apikeys.NewSecret(signingSecret), RevocationDelay: -1, UsageFlushInterval: -1, OpTimeout: 5 * time.Second,
+		Imported: []apikeys.ImportedKeys{{Scheme: apikeys.ImportSHA256, Prefixes: []string{"old_"}, Length: 32}},
 	}
 }
 
