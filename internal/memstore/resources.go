@@ -20,7 +20,7 @@ func (s *Store) CreateResource(ctx context.Context, m apikeys.Mutation, r apikey
 	defer unlock()
 	if s.applied(m) {
 		standing, ok := s.resources[r.ID]
-		if !ok {
+		if !ok || standing.Kind != r.Kind {
 			return apikeys.ResourceRecord{}, false, notFound(r.Kind, r.ID)
 		}
 		return standing, true, nil

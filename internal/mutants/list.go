@@ -92,7 +92,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a store fault is an invalid key", file: "cache.go",
-		old: "	found, err := c.keysByHash(ctx, hashes)\n	if err != nil {\n		return nil, err\n	}\n	record := match", new: "	found, err := c.keysByHash(ctx, hashes)\n	if err != nil {\n		return nil, ErrInvalidKey\n	}\n	record := match",
+		old: "	found, err := c.keysByHash(ctx, lookup{text: text, signed: hash})\n	if err != nil {\n		return nil, err\n	}\n	record := match", new: "	found, err := c.keysByHash(ctx, lookup{text: text, signed: hash})\n	if err != nil {\n		return nil, ErrInvalidKey\n	}\n	record := match",
 		tests: []string{root},
 	},
 	{
