@@ -97,6 +97,17 @@ func StartMySQL(t testing.TB, options dbserver.Options) *dbserver.Server {
 	return start(t, dbserver.MySQL, options)
 }
 
+// StartPgBouncer starts a PgBouncer before the server that gives tests their databases. It hands out connections by
+// transaction, and ends with the test. The test is left out where there is none, also where everything else has to run.
+func StartPgBouncer(t testing.TB) *dbserver.Server {
+	t.Helper()
+	upstream := serverDSN(t, PostgresVariable)
+	if _, err := dbserver.Find(t.Context(), dbserver.PgBouncer); errors.Is(err, dbserver.ErrNotInstalled) {
+		t.Skipf("left out: %v", err)
+	}
+	return start(t, dbserver.PgBouncer, dbserver.Options{Upstream: upstream})
+}
+
 func start(t testing.TB, kind dbserver.Kind, options dbserver.Options) *dbserver.Server {
 	t.Helper()
 	skipIfShort(t, string(kind))

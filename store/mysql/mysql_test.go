@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,44 +22,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestStore(t *testing.T) {
 	t.Parallel()
 	free := newDatabases(t)
-	storetest.Run(t, func(t *testing.T) apikeys.Store { return open(t, free.take(t)) })
+	storetest.Run(t, func(t *testing.T) apikeys.Store { return open(t, free.Take(t)) })
 }
 
-// databases are for many tests, one after the other: to empty one is many times
-// faster than to make one.
-type databases struct {
-	t        *testing.T // which they live as long as
-	template *testdb.Template
-	mu       sync.Mutex
-	free     []string
-}
-
-func newDatabases(t *testing.T) *databases {
+// newDatabases returns databases with the tables, for the subtests of t.
+func newDatabases(t *testing.T) *testdb.Supply {
 	t.Helper()
-	return &databases{t: t, template: newTemplate(t)}
-}
-
-// take returns the dsn of an empty database, for as long as the test runs.
-func (d *databases) take(t *testing.T) string {
-	t.Helper()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var dsn string
-	if last := len(d.free) - 1; last >= 0 {
-		dsn, d.free = d.free[last], d.free[:last]
-	} else {
-		dsn = d.template.Copy(d.t)
-	}
-	t.Cleanup(func() {
-		if err := empty(context.WithoutCancel(t.Context()), dsn); err != nil {
-			t.Errorf("empty the test's database: %v", err)
-			return
-		}
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.free = append(d.free, dsn)
-	})
-	return dsn
+	return testdb.NewSupply(t, newTemplate(t), empty)
 }
 
 func empty(ctx context.Context, dsn string) error {

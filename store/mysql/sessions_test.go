@@ -96,7 +96,7 @@ func TestStoreOpenedWithHostileOptions(t *testing.T) {
 		return
 	}
 	free := newDatabases(t)
-	storetest.Run(t, func(t *testing.T) apikeys.Store { return open(t, with(free.take(t), options...)) })
+	storetest.Run(t, func(t *testing.T) apikeys.Store { return open(t, with(free.Take(t), options...)) })
 }
 
 func TestStoreOnAHostilePool(t *testing.T) {
@@ -104,7 +104,7 @@ func TestStoreOnAHostilePool(t *testing.T) {
 	free := newDatabases(t)
 	options, _ := optionsOf(t, testdb.MySQL(t))
 	storetest.Run(t, func(t *testing.T) apikeys.Store {
-		return withPool(t, openPool(t, with(free.take(t), allOf(options)...)))
+		return withPool(t, openPool(t, with(free.Take(t), allOf(options)...)))
 	})
 }
 

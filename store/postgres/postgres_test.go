@@ -36,6 +36,8 @@ func settings() []string {
 		"default_query_exec_mode=exec",
 		"default_query_exec_mode=simple_protocol",
 		"pool_max_conns=1",
+		"search_path=own",
+		"default_query_exec_mode=exec&search_path=own,public",
 		"datestyle=German&bytea_output=escape&extra_float_digits=-15&standard_conforming_strings=off&" + hostile,
 		"default_query_exec_mode=exec&" + hostile,
 		"default_query_exec_mode=simple_protocol&default_transaction_isolation=repeatable%20read&statement_cache_capacity=0",
@@ -46,20 +48,20 @@ func settings() []string {
 // for a test; in the full dose, all with all.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	template := newTemplate(t)
+	free := newDatabases(t)
 	if !testdb.Full() {
 		storetest.Run(t, func(t *testing.T) apikeys.Store {
 			h := fnv.New32a()
 			_, _ = h.Write([]byte(t.Name()))
 			setting := settings()[h.Sum32()%uint32(len(settings()))]
 			t.Log("settings:", setting)
-			return open(t, with(t, template.Copy(t), setting))
+			return open(t, with(t, free.Take(t), setting))
 		})
 		return
 	}
 	for _, setting := range settings() {
 		t.Run(setting, func(t *testing.T) {
-			storetest.Run(t, func(t *testing.T) apikeys.Store { return open(t, with(t, template.Copy(t), setting)) })
+			storetest.Run(t, func(t *testing.T) apikeys.Store { return open(t, with(t, free.Take(t), setting)) })
 		})
 	}
 }
@@ -171,10 +173,51 @@ func forget(conn *pgx.Conn) bool {
 	return err == nil
 }
 
-// newTemplate makes a database with tables, to be copied.
+// newDatabases returns databases with tables, for the subtests of t.
+func newDatabases(t *testing.T) *testdb.Supply {
+	t.Helper()
+	return testdb.NewSupply(t, newTemplate(t), empty)
+}
+
+func empty(ctx context.Context, dsn string) error {
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	for _, schema := range []string{"own", "public"} {
+		_, errEmpty := conn.Exec(ctx, "SET lock_timeout = '10s'; SET search_path = "+schema+";"+emptyTables, pgx.QueryExecModeSimpleProtocol)
+		err = errors.Join(err, errEmpty)
+	}
+	return err
+}
+
+const emptyTables = `
+DELETE FROM apikeys_secrets;
+DELETE FROM apikeys_usage;
+DELETE FROM apikeys_usage_hours;
+DELETE FROM apikeys_keys;
+DELETE FROM apikeys_links;
+DELETE FROM apikeys_resources;
+DELETE FROM apikeys_settings;
+DELETE FROM apikeys_writers;
+DELETE FROM apikeys_windows;
+DELETE FROM apikeys_changes;
+DELETE FROM apikeys_events;
+UPDATE apikeys_state SET revision = 0, stamp = '00000000-0000-0000-0000-000000000000'`
+
+// newTemplate makes a database with tables, to be copied: in its default schema, and in
+// one that is named own.
 func newTemplate(t *testing.T) *testdb.Template {
 	t.Helper()
-	return testdb.PostgresTemplate(t, migrate)
+	return testdb.PostgresTemplate(t, func(ctx context.Context, dsn string) error {
+		conn, err := pgx.Connect(ctx, dsn)
+		if err != nil {
+			return err
+		}
+		_, err = conn.Exec(ctx, "CREATE SCHEMA own")
+		return errors.Join(err, conn.Close(ctx), migrate(ctx, dsn), migrate(ctx, with(t, dsn, "search_path=own")))
+	})
 }
 
 func migrate(ctx context.Context, dsn string) error {

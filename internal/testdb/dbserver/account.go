@@ -18,7 +18,7 @@ func unprivileged(kind Kind) (*account, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil //nolint:nilnil // nil is the caller's own account
 	}
-	names := map[Kind]string{Postgres: "postgres", MySQL: "mysql"}
+	names := map[Kind]string{Postgres: "postgres", MySQL: "mysql", PgBouncer: "postgres"}
 	for _, name := range []string{names[kind], "nobody"} {
 		if u, err := user.Lookup(name); err == nil {
 			return parseAccount(u)

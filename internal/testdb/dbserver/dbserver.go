@@ -24,6 +24,8 @@ type Kind string
 const (
 	Postgres Kind = "Postgres"
 	MySQL    Kind = "MySQL"
+	// PgBouncer speaks Postgres, for a server that it stands before.
+	PgBouncer Kind = "PgBouncer"
 )
 
 // ErrNotInstalled says that no server program of the kind was found on this machine.
@@ -47,6 +49,8 @@ type Options struct {
 	Durable bool
 	// Settings are further settings of the server by their name in its manual, such as "max_connections".
 	Settings map[string]string
+	// Upstream is the DSN of the Postgres server that a PgBouncer stands before.
+	Upstream string
 }
 
 // Find returns the newest installation of a kind: in the places where Debian puts them, then in PATH.
@@ -57,6 +61,8 @@ func Find(ctx context.Context, kind Kind) (Installation, error) {
 		return findPostgres(ctx)
 	case MySQL:
 		return findMySQL(ctx)
+	case PgBouncer:
+		return findPgBouncer(ctx)
 	default:
 		return Installation{}, fmt.Errorf("dbserver: unknown kind %q", kind)
 	}
@@ -64,10 +70,10 @@ func Find(ctx context.Context, kind Kind) (Installation, error) {
 
 // Ping connects once to a server, ours or another.
 func Ping(ctx context.Context, kind Kind, dsn string) error {
-	if kind == Postgres {
-		return pingPostgres(ctx, dsn)
+	if kind == MySQL {
+		return pingMySQL(ctx, dsn)
 	}
-	return pingMySQL(ctx, dsn)
+	return pingPostgres(ctx, dsn)
 }
 
 // String names the installation for people.
@@ -76,10 +82,14 @@ func (in Installation) String() string {
 }
 
 func (in Installation) engine() engine {
-	if in.Kind == Postgres {
+	switch in.Kind {
+	case Postgres:
 		return postgresEngine{in}
+	case PgBouncer:
+		return pgBouncerEngine{in}
+	default:
+		return mysqlEngine{in}
 	}
-	return mysqlEngine{in}
 }
 
 // engine is what differs between the databases.

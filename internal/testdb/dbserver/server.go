@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 const (
@@ -35,8 +37,9 @@ type Server struct {
 	dir      string // everything the server writes
 	port     int
 	password string
-	account  *account // nil: ours
-	claim    *os.File // of dir; nil: none
+	account  *account        // nil: ours
+	claim    *os.File        // of dir; nil: none
+	upstream *pgx.ConnConfig // what a PgBouncer stands before
 
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
