@@ -224,6 +224,7 @@ var wanted = map[string]string{
 
 func wantIndexes(t *testing.T, name string, plan []step) {
 	t.Helper()
+	t.Logf("%s: %v", name, plan)
 	found := wanted[name] == ""
 	for _, s := range plan {
 		found = found || strings.HasPrefix(s.String(), wanted[name])

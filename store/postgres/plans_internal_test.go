@@ -86,6 +86,7 @@ func TestPlans(t *testing.T) {
 			}
 			for i, query := range r.queries {
 				for kind, plan := range plans(t, conn.Conn(), query, r.args[i]) {
+					t.Logf("%s plan:\n%s", kind, plan)
 					if !strings.Contains(plan, tc.indexes[i]+" ") || strings.Contains(plan, "Seq Scan on apikeys_keys") ||
 						strings.Contains(plan, "Sort") && !tc.sorted {
 						t.Errorf("%s plan: want it by %s and without sorting, got\n%s", kind, tc.indexes[i], plan)

@@ -59,6 +59,7 @@ func TestPlans(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan := explainPlan(t, s, tc.query)
+			t.Log("\n" + plan)
 			if !strings.Contains(plan, tc.uses) {
 				t.Errorf("got this plan, want %q in it:\n%s", tc.uses, plan)
 			}
