@@ -26,7 +26,7 @@ const (
 	// Kept: SHA-256.
 	ImportBetterAuth ImportScheme = "better-auth"
 	// ImportSanctum is that of Laravel Sanctum: "id|token", where id is the row's and
-	// token a prefix and 40 letters and digits, with a checksum since version 3.3.
+	// token a prefix and 40 letters and digits, with a checksum in newer versions.
 	// Kept: SHA-256 of the token. Texts without "id|" are not accepted.
 	ImportSanctum ImportScheme = "sanctum"
 	// ImportSHA256 is for other systems that kept SHA-256 of the whole text: a prefix

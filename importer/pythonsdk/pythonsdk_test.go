@@ -49,7 +49,7 @@ func TestEveryKeyIsMoved(t *testing.T) {
 			Refused: func(r pythonsdk.Refusal) { t.Errorf("refused: %+v", r) },
 			Key:     func(r apikeys.ImportResult) { ids[r.ForeignID] = r.KeyID },
 		})
-		t.Logf("%d rows in %s: %.0f rows/s", many, time.Since(start).Round(time.Millisecond), many/time.Since(start).Seconds())
+		t.Logf("%s: %d rows in %s: %.0f rows/s", f.name, many, time.Since(start).Round(time.Millisecond), many/time.Since(start).Seconds())
 		want := pythonsdk.Report{
 			Organizations: pythonsdk.Count{Created: 3}, Projects: pythonsdk.Count{Created: 6}, Products: pythonsdk.Count{Created: 3},
 			Links: pythonsdk.Count{Created: 3}, Keys: pythonsdk.Count{Created: many},
