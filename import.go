@@ -91,6 +91,9 @@ type ImportResult struct {
 // deleted here is unknown, and would be imported again: revoke keys instead, or leave
 // them out.
 //
+// Whoever imports chooses the texts, and a text that was not drawn at random can be
+// guessed: this is for operators, not for tenants.
+//
 // Keys are written in chunks. If one fails, the error comes with the results so far;
 // call it again. Keys get new ids, made from CreatedAt, and this client's environment;
 // views bound them as in [Client.CreateKey].

@@ -56,6 +56,26 @@ var mutants = []mutant{
 		tests: []string{root},
 	},
 	{
+		name: "an imported key looked up under the signing secret alone", file: "import.go",
+		old: "range im.hashes(rows[i].form, rows[i].record.Secret.Hash)", new: "range []Hash{rows[i].record.Secret.Hash}",
+		tests: []string{root},
+	},
+	{
+		name: "the id of a numbered key does not count", file: "internal/foreign/foreign.go",
+		old: "	if !s.NeedsID() {\n		id = \"\"", new: "	if id = \"\"; !s.NeedsID() {\n		id = \"\"",
+		tests: []string{root, "./internal/foreign"},
+	},
+	{
+		name: "the scheme of an imported key does not count", file: "internal/foreign/foreign.go",
+		old: "\\x00imported\\x00\" + s.name + ", new: "\\x00imported\\x00\" + ",
+		tests: []string{root, "./internal/foreign"},
+	},
+	{
+		name: "grants do not bound imports", file: "import.go",
+		old: "	return im.checkGrants(r)\n", new: "	return nil\n",
+		tests: []string{root},
+	},
+	{
 		name: "a grant checked before the change alone", file: "grant.go",
 		old: "		if err := after(&record); err != nil {\n			return err\n		}\n", new: "",
 		tests: []string{root},
