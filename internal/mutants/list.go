@@ -82,7 +82,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a grant checked for another version than is written", file: "grant.go",
-		old: "		if err := write(version); ifVersion", new: "		if err := write(ifVersion); ifVersion",
+		old: "		if err := write(version); ifVersion", new: "		if err := write(min(version, ifVersion)); ifVersion",
 		tests: []string{root},
 	},
 	{
