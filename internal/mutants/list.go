@@ -200,4 +200,79 @@ var mutants = []mutant{
 		old: "standing, created, err = c.store.CreateResource(ctx, m, r)", new: "r, created, err = c.store.CreateResource(ctx, m, r)\n		standing = r",
 		tests: []string{root},
 	},
+	{
+		name: "a failed transaction is not rolled back", file: "internal/sqlstore/retry.go",
+		old: "\tdefer tx.Rollback() // nothing after a commit\n", new: "",
+		tests: []string{sqlstore},
+	},
+	{
+		name: "a lost commit is called undone", file: "internal/sqlstore/retry.go",
+		old: "err != nil && sent && s.dialect.Classify(err) == Lost", new: "err != nil && !sent && s.dialect.Classify(err) == Lost",
+		tests: []string{sqlstore},
+	},
+	{
+		name: "the revision is locked first", file: "internal/sqlstore/mutate.go",
+		old: "\tif err := body(w); err != nil {", new: "\tif err := exec(ctx, w, s.st.RaiseRevision, s.dialect.ID(w.m.ID))(); err != nil {\n\t\treturn err\n\t}\n\tif err := body(w); err != nil {",
+		tests: []string{sqlite},
+	},
+	{
+		name: "a silent store settles an unknown outcome", file: "mutate.go",
+		old: "errors.As(err, &ours) && !errors.Is(err, ErrUnavailable)", new: "errors.As(err, &ours)",
+		tests: []string{"./internal/faulttest"},
+	},
+	{
+		name: "an unknown outcome is reported as done", file: "mutate.go",
+		old: "\treturn &OutcomeUnknownError{Op: op.name(), ID: op.id, cause: err}", new: "\treturn nil",
+		tests: []string{"./internal/faulttest"},
+	},
+	{
+		name: "a late lease tops up a newer window", file: "internal/leases/flight.go",
+		old: "g.old != nil && g.old.reset == reset.UnixMicro()", new: "g.old != nil",
+		tests: []string{"./internal/leases"},
+	},
+	{
+		name: "a batch of unknown outcome gets a new number", file: "internal/usage/flush.go",
+		old: "\tcase unknown:\n\t\tf.doubt = true\n", new: "\tcase unknown:\n\t\tr.frozen = nil\n",
+		tests: []string{"./internal/usage"},
+	},
+	{
+		name: "an old secret outlives its overlap", file: "rotate.go",
+		old: "OldEndsAt: now.Add(params.Overlap)", new: "OldEndsAt: now.Add(params.Overlap + time.Second)",
+		tests: []string{root},
+	},
+	{
+		name: "keys of a suspended organization pass", file: "validate.go",
+		old: "\t{\"suspended\", checkSuspended},\n", new: "",
+		tests: []string{root},
+	},
+	{
+		name: "cursors are not authenticated", file: "settings.go",
+		old: "!hmac.Equal(b[16:], k.mac(list, id))", new: "!hmac.Equal(b[16:], b[16:])",
+		tests: []string{root},
+	},
+	{
+		name: "an outage grace is extended by every attempt", file: "internal/keycache/looker.go",
+		old: "\t\tage < l.opts.Delay+l.opts.Grace &&\n", new: "\t\tnow.Since(o.ended) < l.opts.Delay+l.opts.Grace &&\n",
+		tests: []string{"./internal/keycache"},
+	},
+	{
+		name: "an outage grace covers any trouble", file: "internal/keycache/looker.go",
+		old: "\treturn o != nil && o.unreachable &&\n", new: "\treturn o != nil &&\n",
+		tests: []string{"./internal/keycache"},
+	},
+	{
+		name: "fresh for one instant too long", file: "internal/keycache/looker.go",
+		old: "\tif age >= l.opts.Delay && !l.graced(now, age) {", new: "\tif age > l.opts.Delay && !l.graced(now, age) {",
+		tests: []string{"./internal/keycache"},
+	},
+	{
+		name: "a change is dropped only before it is sent", file: "internal/keycache/looker.go",
+		old: "\tdefer l.opts.Drop(changes)\n", new: "",
+		tests: []string{"./internal/keycache"},
+	},
+	{
+		name: "tenant condition dropped from changes of resources", file: "store/sqlite/queries.go",
+		old: "WHERE r.id = ? AND r.kind = ? AND (? = 0 OR r.organization_id = ?)", new: "WHERE r.id = ? AND r.kind = ? AND (? = 0 OR ? IS NOT NULL)",
+		tests: []string{sqlite},
+	},
 }
