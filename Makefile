@@ -14,7 +14,7 @@ export GORACE ?= atexit_sleep_ms=0
 
 golangci-lint = go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
 
-.PHONY: help test test-short test-modules test-faults lint figures vuln mutants bench bench-packages run tidy check-tidy check
+.PHONY: help test test-short test-modules test-faults soak lint figures vuln mutants bench bench-packages run tidy check-tidy check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,9 @@ figures: ## how tidy the house is: sizes, comments, examples, links
 
 test-faults: bin/withservers ## crashes, outages, histories; all of it with APIKEYS_TEST_FULL=1
 	@bin/withservers go test $(race) -count=1 -v -timeout 3h ./internal/faulttest
+
+soak: bin/withservers ## mixed traffic on each database, for=10m each: memory, goroutines and connections stay flat
+	@bin/withservers go test -count=1 -v -timeout 3h -run TestSoak ./internal/faulttest -soak $(or $(for),10m)
 
 mutants: ## plant bugs and see the tests catch them
 	go run ./internal/mutants
