@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -18,9 +19,22 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// TestStore copies a database that has its tables, which is faster than to make them.
 func TestStore(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) apikeys.Store { return openFile(t) })
+	path := filepath.Join(t.TempDir(), "template.db")
+	t.Run("template", func(t *testing.T) { open(t, path) }) // and closes it
+	template, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Run(t, func(t *testing.T) apikeys.Store {
+		path := filepath.Join(t.TempDir(), "app.db")
+		if err := os.WriteFile(path, template, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return openUnmigrated(t, path)
+	})
 }
 
 func TestStoreInMemory(t *testing.T) {
@@ -31,6 +45,15 @@ func TestStoreInMemory(t *testing.T) {
 // open returns a migrated store that is closed when the test ends.
 func open(t *testing.T, dsn string) *sqlite.Store {
 	t.Helper()
+	s := openUnmigrated(t, dsn)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func openUnmigrated(t *testing.T, dsn string) *sqlite.Store {
+	t.Helper()
 	s, err := sqlite.Open(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
@@ -40,9 +63,6 @@ func open(t *testing.T, dsn string) *sqlite.Store {
 			t.Error(err)
 		}
 	})
-	if err := s.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	return s
 }
 
