@@ -78,6 +78,13 @@ type Config struct {
 	OpTimeout time.Duration
 	// MaxKeyLifetime refuses keys that would live longer, or for ever. 0: no maximum.
 	MaxKeyLifetime time.Duration
+	// OnEvent is told of every change that this client made (see [Event]), once it
+	// is committed, and of replaced texts that are still tried ([ActionRetiredSecret],
+	// at most once an hour for each). It is called by one goroutine, one event after the
+	// other; a slow one holds up nobody, a panic is caught and logged. Up to 1,024
+	// events wait for it; what finds no room is dropped, which [Stats] tells:
+	// [Client.ListEvents] has all. It must not call Close.
+	OnEvent func(Event)
 	// Logger receives what happens in the background; nil means silence. It never
 	// sees a key, a hash or a secret.
 	Logger *slog.Logger
@@ -135,6 +142,7 @@ type core struct {
 	usage       *usage.Recorder
 	strictUsage bool
 
+	hook    *hook // nil: nobody wants to know
 	calls   calls
 	refused refusals
 	closed  atomic.Bool
@@ -159,6 +167,7 @@ func New(ctx context.Context, store Store, config Config) (*Client, error) {
 	if err := c.useShieldKeys(settings.ShieldKeys); err != nil {
 		return nil, err
 	}
+	c.startHook(config.OnEvent)
 	c.startReads()
 	c.startUsage(config.UsageFlushInterval)
 	c.startMemory(config)
@@ -294,6 +303,7 @@ func (c *Client) Close(ctx context.Context) error {
 	if c.leased != nil {
 		given = c.leased.Close(ctx)
 	}
+	c.hook.close(ctx)
 	return errors.Join(storeError("flush usage", c.usage.Close(ctx)), storeError("return leases", given))
 }
 

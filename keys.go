@@ -34,7 +34,7 @@ func (c *Client) CreateKey(ctx context.Context, params CreateKeyParams) (*Issued
 		return nil, err
 	}
 	record.Hint, record.Secret = secret.Hint, secret
-	op := operation{kind: KindKey, verb: "create", id: record.ID, detail: describe(record)}
+	op := operation{kind: KindKey, verb: "create", id: record.ID, detail: map[string]any{"after": describe(record)}}
 	err = c.mutate(ctx, op, func(ctx context.Context, m Mutation) error {
 		faults, err := c.store.CreateKeys(ctx, m, []KeyRecord{record})
 		if err != nil {
@@ -146,6 +146,11 @@ func (c *core) binding(ctx context.Context, projectID, productID uuid.UUID) (Bin
 // describe tells the event of a new key what it is.
 func describe(k KeyRecord) map[string]any {
 	d := map[string]any{"hint": k.Hint, "name": k.Name, "owner": k.OwnerID, "scopes": k.Scopes}
+	for name, id := range map[string]uuid.UUID{"project": k.ProjectID, "product": k.ProductID} {
+		if id != uuid.Nil {
+			d[name] = id
+		}
+	}
 	if len(k.RateLimits) > 0 {
 		limits := make([]string, len(k.RateLimits))
 		for i, l := range k.RateLimits {

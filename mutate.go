@@ -40,10 +40,14 @@ func (c *Client) mutate(ctx context.Context, op operation, write func(context.Co
 			return write(call, m)
 		})
 		if !errors.Is(err, ErrOutcomeUnknown) && (!unknown || settles(err)) {
+			if err == nil {
+				c.hook.changed(m.ID)
+			}
 			return storeError(op.name(), err)
 		}
 		unknown = true
 	}
+	c.hook.changed(m.ID) // if it was
 	return &OutcomeUnknownError{Op: op.name(), ID: op.id, cause: err}
 }
 

@@ -49,8 +49,10 @@ type EventRecord struct {
 	OrganizationID uuid.UUID // uuid.Nil: of no single one
 	Kind           ResourceKind
 	SubjectID      uuid.UUID // uuid.Nil: of no single one
-	// Detail is the mutation's own, with what a store adds: "before" and "after"
-	// of an update by [KeyChange.Apply], "keys" of a bulk operation.
+	// Detail is the mutation's own, with what a store adds: "before" and "after" of an
+	// update (what [KeyChange.Apply] made different; the hint of a rotated key; name or
+	// suspended_at of a resource, only before when it was deleted), "keys" of a bulk
+	// operation.
 	Detail json.RawMessage
 }
 

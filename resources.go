@@ -37,7 +37,7 @@ func (c *Client) ensureResource(ctx context.Context, kind ResourceKind, organiza
 	} else if err := c.sees(organizationID); err != nil {
 		return ResourceRecord{}, false, err
 	}
-	op := operation{kind: kind, verb: "create", id: r.ID, detail: map[string]any{"name": name}}
+	op := operation{kind: kind, verb: "create", id: r.ID, detail: map[string]any{"after": map[string]any{"name": name}}}
 	var standing ResourceRecord
 	err = c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
 		standing, created, err = c.store.CreateResource(ctx, m, r)
@@ -154,10 +154,10 @@ func (c *Client) changeResource(ctx context.Context, verb string, kind ResourceK
 		return ResourceRecord{}, &NotFoundError{Kind: kind, ID: id}
 	}
 	op := operation{kind: kind, verb: verb, id: id}
-	if change.Name != nil {
-		op.detail = map[string]any{"name": *change.Name}
-	} else if op.stale, err = c.staleResource(ctx, kind, id); err != nil {
-		return ResourceRecord{}, err
+	if change.Name == nil {
+		if op.stale, err = c.staleResource(ctx, kind, id); err != nil {
+			return ResourceRecord{}, err
+		}
 	}
 	err = c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
 		r, err = c.store.UpdateResource(ctx, m, ResourceRef{Scope: c.scope, Kind: kind, ID: id}, change)

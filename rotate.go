@@ -49,7 +49,7 @@ func (c *Client) rotate(ctx context.Context, id uuid.UUID, params RotateParams, 
 	rotation := Rotation{IfVersion: version, Secret: secret, OldEndsAt: now.Add(params.Overlap)}
 	op := operation{
 		kind: KindKey, verb: "rotate", id: id, stale: staleKey(id),
-		detail: map[string]any{"hint": secret.Hint, "old_ends_at": rotation.OldEndsAt},
+		detail: map[string]any{"old_ends_at": rotation.OldEndsAt},
 	}
 	err = c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
 		record, err = c.store.RotateKey(ctx, m, KeyRef{Scope: c.scope, ID: id}, rotation)

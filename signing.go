@@ -139,8 +139,8 @@ func (c *Client) managesSecrets() error {
 	if err := c.ready(); err != nil {
 		return err
 	}
-	if c.view {
-		return invalid("Scope", "a view of one organization sees no signing secrets; use the client that it was made from")
+	if c.view || len(c.grants) > 0 {
+		return invalid("Scope", "a view sees no signing secrets; use the client that it was made from")
 	}
 	return nil
 }

@@ -39,6 +39,10 @@ type Stats struct {
 	UsagePending, UsageDropped int64
 	// UsageFlushes and UsageFailures count the batches sent, and those that failed.
 	UsageFlushes, UsageFailures int64
+
+	// Events is how many events Config.OnEvent was told of, EventsDropped how many it
+	// was not: it was too slow, or the store did not answer.
+	Events, EventsDropped int64
 }
 
 // StoreCalls counts calls of the store.
@@ -106,5 +110,8 @@ func (c *Client) Stats() Stats {
 	u := c.usage.Stats()
 	s.UsagePending, s.UsageDropped = u.Pending+u.Queued, u.DroppedAccepted+u.DroppedRefused
 	s.UsageFlushes, s.UsageFailures = u.Batches, u.Failures
+	if c.hook != nil {
+		s.Events, s.EventsDropped = c.hook.told.Load(), c.hook.dropped.Load()
+	}
 	return s
 }

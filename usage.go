@@ -73,6 +73,9 @@ func (c *core) countRefusal(k *known, params ValidateParams, err error, now time
 	if slices.Contains(countedRefusals[:], code) {
 		k.counter.Refuse(code, now)
 	}
+	if code == CodeRetiredSecret {
+		c.hook.retiredUse(&k.KeyRecord, now)
+	}
 	return err
 }
 

@@ -3,6 +3,7 @@ package memstore
 import (
 	"context"
 	"maps"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -84,9 +85,10 @@ func (s *Store) UpdateResource(ctx context.Context, m apikeys.Mutation, ref apik
 	case change.Name != nil:
 		return s.rename(m, r, *change.Name)
 	case change.SuspendedAt != nil && change.SuspendedAt.IsZero() != r.SuspendedAt.IsZero():
+		e := eventOfChange(m, r, "suspended_at", orNull(r.SuspendedAt), orNull(*change.SuspendedAt))
 		r.SuspendedAt, r.UpdatedAt = *change.SuspendedAt, m.At
 		s.resources[r.ID] = r
-		s.record(m, eventOf(r), staleOrganization(r.OrganizationID))
+		s.record(m, e, staleOrganization(r.OrganizationID))
 	}
 	return r, nil
 }
@@ -95,13 +97,28 @@ func (s *Store) rename(m apikeys.Mutation, r apikeys.ResourceRecord, name string
 	if r.Name == name {
 		return r, nil
 	}
+	e := eventOfChange(m, r, "name", r.Name, name)
 	r.Name, r.UpdatedAt = name, m.At
 	if standing, ok := s.named(r); ok {
 		return apikeys.ResourceRecord{}, &apikeys.AlreadyExistsError{Kind: r.Kind, ExistingID: standing.ID}
 	}
 	s.resources[r.ID] = r
-	s.record(m, eventOf(r))
+	s.record(m, e)
 	return r, nil
+}
+
+func orNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t
+}
+
+// eventOfChange tells what a field was before and is after.
+func eventOfChange(m apikeys.Mutation, r apikeys.ResourceRecord, field string, before, after any) apikeys.EventRecord {
+	e := eventOf(r)
+	e.Detail = detail(m, map[string]any{"before": map[string]any{field: before}, "after": map[string]any{field: after}})
+	return e
 }
 
 func (s *Store) deleteResource(m apikeys.Mutation, r apikeys.ResourceRecord) (apikeys.ResourceRecord, error) {
@@ -118,7 +135,9 @@ func (s *Store) deleteResource(m apikeys.Mutation, r apikeys.ResourceRecord) (ap
 	}
 	maps.DeleteFunc(s.links, func(l link, _ bool) bool { return gone[l.project] || gone[l.product] })
 	maps.DeleteFunc(s.resources, func(id uuid.UUID, _ apikeys.ResourceRecord) bool { return gone[id] })
-	s.record(m, eventOf(r), staleOrganization(r.OrganizationID))
+	e := eventOf(r)
+	e.Detail = detail(m, map[string]any{"before": map[string]any{"name": r.Name}})
+	s.record(m, e, staleOrganization(r.OrganizationID))
 	return r, nil
 }
 

@@ -46,11 +46,12 @@ func (s *Store) RotateKey(ctx context.Context, m apikeys.Mutation, ref apikeys.K
 	rotation.Secret.KeyID = k.ID
 	rotation.Secret.Number = s.endSecrets(k.ID, rotation.OldEndsAt, m.At) + 1
 	s.secrets[rotation.Secret.Hash] = rotation.Secret
+	hints := map[string]any{"before": map[string]any{"hint": k.Hint}, "after": map[string]any{"hint": rotation.Secret.Hint}}
 	k.Hint, k.UpdatedAt = rotation.Secret.Hint, m.At
 	k.Version++
 	s.keys[k.ID] = k
 	s.record(m, apikeys.EventRecord{
-		OrganizationID: k.OrganizationID, Kind: apikeys.KindKey, SubjectID: k.ID,
+		OrganizationID: k.OrganizationID, Kind: apikeys.KindKey, SubjectID: k.ID, Detail: detail(m, hints),
 	}, staleKey(k.ID))
 	return cloneKey(k), nil
 }

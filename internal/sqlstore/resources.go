@@ -75,7 +75,7 @@ func (s *Store) UpdateResource(ctx context.Context, m apikeys.Mutation, ref apik
 		if err != nil {
 			return err
 		}
-		w.about = aboutResource(r)
+		w.about, w.detail = aboutResource(r), resourceDifferences(r, change)
 		r, err = s.changeResource(ctx, w, r, change)
 		return err
 	})
@@ -114,6 +114,22 @@ func (s *Store) changeResource(ctx context.Context, w *work, r apikeys.ResourceR
 		return r, apikeys.ErrAlreadyExists
 	}
 	return r, err
+}
+
+// resourceDifferences are what a change makes different, as it was before and is
+// after.
+func resourceDifferences(r apikeys.ResourceRecord, change apikeys.ResourceChange) map[string]any {
+	switch {
+	case change.Delete:
+		return map[string]any{"before": map[string]any{"name": r.Name}}
+	case change.Name != nil:
+		return map[string]any{"before": map[string]any{"name": r.Name}, "after": map[string]any{"name": *change.Name}}
+	case change.SuspendedAt != nil:
+		return map[string]any{
+			"before": map[string]any{"suspended_at": orNull(r.SuspendedAt)}, "after": map[string]any{"suspended_at": orNull(*change.SuspendedAt)},
+		}
+	}
+	return nil
 }
 
 // deleteResource deletes a locked resource, and with an organization its projects

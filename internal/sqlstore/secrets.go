@@ -26,6 +26,7 @@ func (s *Store) RotateKey(ctx context.Context, m apikeys.Mutation, ref apikeys.K
 		if !inserted {
 			return apikeys.ErrAlreadyExists
 		}
+		w.detail = map[string]any{"before": map[string]any{"hint": k.Hint}, "after": map[string]any{"hint": next.Hint}}
 		k.Hint, k.UpdatedAt = next.Hint, m.At
 		k.Version++
 		return nil

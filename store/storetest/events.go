@@ -19,6 +19,7 @@ func eventTests() []test {
 		{"tell who did what to whom", eventsTell},
 		{"keep the mutation's detail", eventsKeepDetail},
 		{"of an update tell before and after", eventsTellBeforeAndAfter},
+		{"tell a resource and a secret before and after", eventsTellOldAndNew},
 		{"of a bulk operation tell the keys", eventsTellKeys},
 		{"are selected by every field", eventsByField},
 		{"are in pages, within the scope", eventsInPages},
@@ -138,6 +139,49 @@ func eventsTellBeforeAndAfter(f *fixture) {
 	if strings.Contains(string(members["before"]), "the new name") || strings.Contains(string(members["after"]), "the old name") {
 		f.Fatal("before and after: got one in the other")
 	}
+}
+
+// Catches: changes of organizations, and new secrets, that an audit cannot tell from
+// each other.
+func eventsTellOldAndNew(f *fixture) {
+	o := f.organization()
+	k := f.key(o)
+	ref := apikeys.ResourceRef{Kind: o.Kind, ID: o.ID}
+	resource := func(change apikeys.ResourceChange) func(apikeys.Mutation) error {
+		return func(m apikeys.Mutation) error {
+			_, err := f.store.UpdateResource(f.Context(), m, ref, change)
+			return err
+		}
+	}
+	rotation := f.rotation(epoch)
+	for _, step := range []struct {
+		do            func(apikeys.Mutation) error
+		before, after string
+	}{
+		{resource(apikeys.ResourceChange{Name: ptr("renamed")}), `{"name":"` + o.Name + `"}`, `{"name":"renamed"}`},
+		{resource(apikeys.ResourceChange{SuspendedAt: ptr(epoch)}), `{"suspended_at":null}`, `{"suspended_at":"` + epoch.Format(time.RFC3339Nano) + `"}`},
+		{resource(apikeys.ResourceChange{SuspendedAt: &time.Time{}}), `{"suspended_at":"` + epoch.Format(time.RFC3339Nano) + `"}`, `{"suspended_at":null}`},
+		{func(m apikeys.Mutation) error {
+			_, err := f.store.RotateKey(f.Context(), m, keyRef(k.ID), rotation)
+			return err
+		}, `{"hint":"` + k.Hint + `"}`, `{"hint":"` + rotation.Secret.Hint + `"}`},
+		{func(m apikeys.Mutation) error {
+			_, err := f.store.DeleteKeys(f.Context(), m, apikeys.KeyQuery{ID: k.ID, Limit: 1})
+			return err
+		}, "", ""},
+		{resource(apikeys.ResourceChange{Delete: true}), `{"name":"renamed"}`, ""},
+	} {
+		m := f.mutation("something")
+		f.must(step.do(m))
+		members := f.members(f.event(m))
+		if before, after := string(members["before"]), string(members["after"]); !sameJSON(before, step.before) || !sameJSON(after, step.after) {
+			f.Fatalf("before and after: got %s and %s, want %s and %s", before, after, step.before, step.after)
+		}
+	}
+}
+
+func sameJSON(got, want string) bool {
+	return got == want || want != "" && canonical(json.RawMessage(got)) == canonical(json.RawMessage(want))
 }
 
 // Catches: an audit that cannot tell whose key went with which operation.
