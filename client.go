@@ -78,6 +78,16 @@ type Config struct {
 	OpTimeout time.Duration
 	// MaxKeyLifetime refuses keys that would live longer, or for ever. 0: no maximum.
 	MaxKeyLifetime time.Duration
+	// EventRetention is how long audit events are kept: 400 days if 0, at least a day;
+	// negative: for ever. UsageRetention is how long the usage history by hour is kept,
+	// and with it when a secret was last used: 90 days if 0, at least a day; negative:
+	// for ever. Use counts are never forgotten.
+	EventRetention time.Duration
+	UsageRetention time.Duration
+	// SweepInterval is about how often this process removes what is too old, in the
+	// background and in small chunks. 0 means every hour; negative means never: then
+	// call [Client.Sweep] now and then.
+	SweepInterval time.Duration
 	// OnEvent is told of every change that this client made (see [Event]), once it
 	// is committed, and of replaced texts that are still tried ([ActionRetiredSecret],
 	// at most once an hour for each). It is called by one goroutine, one event after the
@@ -143,6 +153,9 @@ type core struct {
 	strictUsage bool
 
 	hook    *hook // nil: nobody wants to know
+	kept    retention
+	sweeper *sweeper // nil: never
+	swept   atomic.Int64
 	calls   calls
 	refused refusals
 	closed  atomic.Bool
@@ -176,6 +189,7 @@ func New(ctx context.Context, store Store, config Config) (*Client, error) {
 		return nil, errors.Join(err, (&Client{core: c}).Close(ctx))
 	}
 	c.startListening(config.DisableListen)
+	c.startSweeping(config.SweepInterval)
 	return &Client{core: c}, nil
 }
 
@@ -209,6 +223,9 @@ func newCore(store Store, config Config) (*core, error) {
 		signer:      signer,
 		accepted:    accepted,
 		writer:      uuid.New(),
+	}
+	if c.kept, err = config.retention(); err != nil {
+		return nil, err
 	}
 	if c.ownClock {
 		c.clock = config.Now
@@ -296,6 +313,7 @@ func (c *Client) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.opTimeout)
 	defer cancel()
 	c.listening.close()
+	c.sweeper.close(ctx)
 	if c.memory != nil {
 		c.memory.looks.Close()
 	}
@@ -303,8 +321,9 @@ func (c *Client) Close(ctx context.Context) error {
 	if c.leased != nil {
 		given = c.leased.Close(ctx)
 	}
-	c.hook.close(ctx)
-	return errors.Join(storeError("flush usage", c.usage.Close(ctx)), storeError("return leases", given))
+	flushed := c.usage.Close(ctx)
+	c.hook.close(ctx) // last: it may take all the time there is
+	return errors.Join(storeError("flush usage", flushed), storeError("return leases", given))
 }
 
 // Scoped returns a view of the client that sees one organization, or one

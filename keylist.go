@@ -28,7 +28,11 @@ func (c *Client) ListKeys(ctx context.Context, filter KeyFilter, opts ListOption
 	if err != nil {
 		return Page[Key]{}, err
 	}
-	list := fmt.Sprintf("key %q", []any{q.Scope, q.ProjectID, q.ProductID, q.Status, q.Search, q.CreatedBefore})
+	return c.listKeys(ctx, q, opts)
+}
+
+func (c *Client) listKeys(ctx context.Context, q KeyQuery, opts ListOptions) (Page[Key], error) {
+	list := fmt.Sprintf("key %q", []any{q.Scope, q.ProjectID, q.ProductID, q.Status, q.Search, q.CreatedBefore, q.ExpiresBefore})
 	records, err := paginate(c, list, opts, func(before uuid.UUID, limit int) ([]KeyRecord, error) {
 		q.Before, q.Limit = before, limit
 		ctx, cancel := c.call(ctx)
@@ -53,10 +57,32 @@ func (c *Client) ListKeys(ctx context.Context, filter KeyFilter, opts ListOption
 // Keys iterates over all keys that the filter selects, the newest first, reading a
 // page at a time. It ends after the first error.
 func (c *Client) Keys(ctx context.Context, filter KeyFilter) iter.Seq2[*Key, error] {
+	return eachKey(func(opts ListOptions) (Page[Key], error) { return c.ListKeys(ctx, filter, opts) })
+}
+
+// ExpiringKeys iterates over the active keys that will expire within a time from now,
+// the newest first: whose holders should be told. All organizations' keys, or those
+// of the view. It ends after the first error.
+func (c *Client) ExpiringKeys(ctx context.Context, within time.Duration) iter.Seq2[*Key, error] {
+	q, err := c.query(ctx, KeyFilter{Status: StatusActive})
+	if err == nil && within <= 0 {
+		err = invalid("within", "must be positive: it says how soon a key must expire to be listed")
+	}
+	q.ExpiresBefore = q.Now.Add(within)
+	return eachKey(func(opts ListOptions) (Page[Key], error) {
+		if err != nil {
+			return Page[Key]{}, err
+		}
+		return c.listKeys(ctx, q, opts)
+	})
+}
+
+// eachKey iterates over a list, reading a page at a time.
+func eachKey(list func(ListOptions) (Page[Key], error)) iter.Seq2[*Key, error] {
 	return func(yield func(*Key, error) bool) {
 		opts := ListOptions{Limit: maxPage}
 		for {
-			page, err := c.ListKeys(ctx, filter, opts)
+			page, err := list(opts)
 			if err != nil {
 				yield(nil, err)
 				return

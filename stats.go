@@ -43,6 +43,9 @@ type Stats struct {
 	// Events is how many events Config.OnEvent was told of, EventsDropped how many it
 	// was not: it was too slow, or the store did not answer.
 	Events, EventsDropped int64
+
+	// Swept is how many old rows this process has removed in the background.
+	Swept int64
 }
 
 // StoreCalls counts calls of the store.
@@ -110,6 +113,7 @@ func (c *Client) Stats() Stats {
 	u := c.usage.Stats()
 	s.UsagePending, s.UsageDropped = u.Pending+u.Queued, u.DroppedAccepted+u.DroppedRefused
 	s.UsageFlushes, s.UsageFailures = u.Batches, u.Failures
+	s.Swept = c.swept.Load()
 	if c.hook != nil {
 		s.Events, s.EventsDropped = c.hook.told.Load(), c.hook.dropped.Load()
 	}
