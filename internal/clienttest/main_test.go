@@ -6,16 +6,18 @@ import (
 	"flag"
 	"os"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/apikeys-platform/apikeys"
+	"github.com/apikeys-platform/apikeys/apikeystest"
 	"github.com/apikeys-platform/apikeys/internal/testdb/stores"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv("RAPID_CHECKS") == "" {
-		_ = flag.Set("rapid.checks", "30") // the command line comes after this
+		_ = flag.Set("rapid.checks", "100") // the command line comes after this
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -46,6 +48,9 @@ const (
 	secretC = "81f7a2d05c3e4b96b0d8e9471c2a5f3377cc"
 )
 
+// epoch is where clocks begin.
+var epoch = time.Date(2026, time.January, 2, 18, 0, 0, 0, time.UTC)
+
 // client returns a client on the store, that is closed with the test.
 func client(t testing.TB, store apikeys.Store, configure ...func(*apikeys.Config)) *apikeys.Client {
 	t.Helper()
@@ -66,6 +71,11 @@ func shut(t testing.TB, c *apikeys.Client) {
 	if err := c.Close(context.WithoutCancel(t.Context())); err != nil {
 		t.Error(err)
 	}
+}
+
+// fakeClock makes a client go by a clock of the test's, and write uses at once.
+func fakeClock(clock *apikeystest.Clock) func(*apikeys.Config) {
+	return func(c *apikeys.Config) { c.Now, c.UsageFlushInterval = clock.Now, -1 }
 }
 
 // must returns v and ends the test if there is an error.
