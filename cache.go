@@ -110,7 +110,9 @@ func (c *core) look(ctx context.Context, since keycache.Mark) (keycache.ChangeSe
 // known of any key.
 func (c *core) reset(ctx context.Context) error {
 	settings, err := c.settle(ctx)
-	if errors.Is(err, errRetired) || errors.Is(err, errForeign) {
+	foreign := errors.Is(err, errRetired) || errors.Is(err, errForeign)
+	c.foreign.Store(foreign)
+	if foreign {
 		err = &unavailableError{op: "read settings", cause: fmt.Errorf("the signing secret %w", err)}
 	}
 	if err != nil {
@@ -215,7 +217,10 @@ func (c *core) fetch(ctx context.Context, text string, hash Hash) (*known, error
 		return nil, err
 	}
 	record := match(c.hashes(text, hash), found)
-	if record == nil {
+	switch {
+	case record == nil && c.foreign.Load():
+		return nil, &unavailableError{op: "read key", cause: errForeign} // it is not for us to say
+	case record == nil:
 		return nil, ErrInvalidKey
 	}
 	if record.Secret.SigningID != c.signer.ID() {

@@ -140,6 +140,7 @@ type core struct {
 	signer      *keyhash.Hasher
 	accepted    []*keyhash.Hasher
 	retired     atomic.Bool // the signing secret was, by another process
+	foreign     atomic.Bool // none of the secrets is the database's any more
 	shared      atomic.Pointer[shared]
 	memory      *memory // nil: strict, the store is asked every time
 	listening   *listener

@@ -3,6 +3,7 @@ package apikeys
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +15,7 @@ import (
 // key was presented with a text that was replaced by a rotation, after its end. It
 // changes nothing, so it is not among the events that [Client.ListEvents] lists; how
 // often it happened stands in [Client.KeyUsage].
-const ActionRetiredSecret = "key.retired_secret" //nolint:gosec // the name of an action
+const ActionRetiredSecret = "key.retired_secret"
 
 const (
 	// hookQueue is how many events may wait for a hook.
@@ -27,9 +28,9 @@ const (
 // Nobody waits for it, and nothing that it does reaches anybody else. A nil hook
 // tells nobody.
 type hook struct {
-	call  func(Event)
-	read  func(ctx context.Context, id uuid.UUID) (e Event, found bool, err error)
-	fault func(what string, err error)
+	call func(Event)
+	read func(ctx context.Context, id uuid.UUID) (e Event, found bool, err error)
+	log  *slog.Logger
 
 	queue chan notice
 	stop  chan struct{}
@@ -55,8 +56,7 @@ func (c *core) startHook(call func(Event)) {
 		return
 	}
 	h := &hook{
-		call: call, read: c.eventByID,
-		fault: func(what string, err error) { c.log.Warn("apikeys: "+what, "error", err) },
+		call: call, read: c.eventByID, log: c.log,
 		queue: make(chan notice, hookQueue), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
 	h.ctx, h.end = context.WithCancel(context.Background())
@@ -120,7 +120,7 @@ func (h *hook) tell(n notice) {
 		var err error
 		if read, found, err = h.find(n.change); err != nil {
 			h.dropped.Add(1)
-			h.fault("an event could not be read, so OnEvent was not told of it", err)
+			h.log.WarnContext(h.ctx, "apikeys: an event could not be read, so OnEvent was not told of it", "error", err)
 			return
 		}
 		e = &read
@@ -150,7 +150,7 @@ func (h *hook) find(id uuid.UUID) (e Event, found bool, err error) {
 func (h *hook) protect(call func()) {
 	defer func() {
 		if v := recover(); v != nil {
-			h.fault("OnEvent panicked", fmt.Errorf("panic: %T", v))
+			h.log.ErrorContext(h.ctx, "apikeys: OnEvent panicked", "type", fmt.Sprintf("%T", v))
 		}
 	}()
 	call()

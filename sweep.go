@@ -172,7 +172,7 @@ func (c *core) startSweeping(interval time.Duration) {
 // jitter is between half of d and one and a half: processes that were started
 // together do not sweep together.
 func jitter(d time.Duration) time.Duration {
-	return d/2 + rand.N(d) //nolint:gosec // no secret
+	return d/2 + rand.N(d)
 }
 
 // sweepOnce survives a panic of the store. What could not be removed now is removed
@@ -180,13 +180,13 @@ func jitter(d time.Duration) time.Duration {
 func (c *core) sweepOnce(ctx context.Context) {
 	defer func() {
 		if v := recover(); v != nil {
-			c.log.Error("apikeys: sweeping panicked", "error", fmt.Sprintf("panic: %T", v))
+			c.log.ErrorContext(ctx, "apikeys: sweeping panicked", "type", fmt.Sprintf("%T", v))
 		}
 	}()
 	n, err := c.sweep(ctx)
 	c.swept.Add(int64(n))
 	if err != nil && !errors.Is(err, context.Canceled) {
-		c.log.Warn("apikeys: old rows not removed; the next sweep tries again", "error", err)
+		c.log.WarnContext(ctx, "apikeys: old rows not removed; the next sweep tries again", "error", err)
 	}
 }
 
