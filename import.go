@@ -349,6 +349,9 @@ func (im *importer) create(ctx context.Context, rows []importRow) error {
 	if len(records) == 0 {
 		return nil
 	}
+	if err := im.mayIssue(ctx, "import keys"); err != nil {
+		return err
+	}
 	var faults []error
 	op := operation{kind: KindKey, verb: "import", id: records[0].OrganizationID}
 	err := im.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
