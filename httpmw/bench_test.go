@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/apikeys-platform/apikeys"
 	"github.com/apikeys-platform/apikeys/apikeystest"
@@ -65,4 +66,61 @@ func validated(b *testing.B, limits ...apikeys.RateLimit) apikeys.Validation {
 
 func accepting(v apikeys.Validation, opts Options) *Middleware {
 	return newMiddleware(func(context.Context, string, apikeys.ValidateParams) (apikeys.Validation, error) { return v, nil }, opts)
+}
+
+// BenchmarkOverhead compares a bare handler with the same one behind the
+// middleware and a real client, on a key that is remembered. It reports what the
+// middleware costs each request (published: at most 1.5 µs and 12 allocations), and
+// the ratio to the bare handler, measured in turns in one process.
+func BenchmarkOverhead(b *testing.B) {
+	client := apikeystest.New(b, func(c *apikeys.Config) { c.UsageFlushInterval, c.Now = 0, nil })
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) })
+	for _, bb := range []struct {
+		name   string
+		limits []apikeys.RateLimit
+	}{{"unlimited", nil}, {"limited", []apikeys.RateLimit{apikeys.PerHour(1_000_000_000)}}} {
+		b.Run(bb.name, func(b *testing.B) {
+			guarded := New(client.Client, Options{}).Require("read")(handler)
+			key := client.IssueWith(apikeys.KeyMetadata{Scopes: []string{"read"}, RateLimits: bb.limits}).Plaintext.Reveal()
+			r := httptest.NewRequest(http.MethodGet, "/docs", nil)
+			r.Header.Set("Accept", "*/*")
+			r.Header.Set("User-Agent", "curl/8")
+			r.Header.Set("X-API-Key", key)
+			const round = 1000
+			var bare, behind time.Duration
+			b.ReportAllocs()
+			for b.Loop() {
+				bare += serve(handler, r, round)
+				behind += serve(guarded, r, round)
+			}
+			n := float64(b.N * round)
+			b.ReportMetric(float64(behind-bare)/n, "overhead-ns/req")
+			b.ReportMetric(float64(behind)/float64(bare), "times-bare")
+		})
+	}
+}
+
+// serve is how long a handler takes for n requests.
+func serve(h http.Handler, r *http.Request, n int) time.Duration {
+	w := writer{http.Header{}}
+	start := time.Now()
+	for range n {
+		clear(w.header)
+		h.ServeHTTP(w, r)
+	}
+	return time.Since(start)
+}
+
+// The middleware costs a request at most 12 allocations.
+func TestAllocationsOnACachedKey(t *testing.T) {
+	client := apikeystest.New(t, func(c *apikeys.Config) { c.UsageFlushInterval, c.Now = 0, nil })
+	handler := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	key := client.IssueWith(apikeys.KeyMetadata{Scopes: []string{"read"}, RateLimits: []apikeys.RateLimit{apikeys.PerHour(1_000_000_000)}})
+	r := httptest.NewRequest(http.MethodGet, "/docs", nil)
+	r.Header.Set("X-API-Key", key.Plaintext.Reveal())
+	guarded := New(client.Client, Options{}).Require("read")(handler)
+	w := writer{http.Header{}}
+	if n := testing.AllocsPerRun(1000, func() { clear(w.header); guarded.ServeHTTP(w, r) }); n > 12 {
+		t.Errorf("got %v allocations, want at most 12", n)
+	}
 }

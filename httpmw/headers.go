@@ -105,6 +105,11 @@ func setLimits(h http.Header, policy string, states []apikeys.LimitState, now fu
 		// send anybody away for longer than a window.
 		limits = appendLimit(limits, policy, s.Limit, s.Remaining, min(left, int64(s.Limit.Window)))
 	}
+	if len(h[rateLimitPolicyField])+len(h[rateLimitField]) == 0 { // the usual case, in one allocation
+		lines := []string{string(policies), string(limits)}
+		h[rateLimitPolicyField], h[rateLimitField] = lines[:1:1], lines[1:]
+		return
+	}
 	replace(h, rateLimitPolicyField, policy, string(policies))
 	replace(h, rateLimitField, policy, string(limits))
 }
