@@ -106,11 +106,16 @@ func (a *app) config() (apikeys.Config, error) {
 	if err != nil {
 		return apikeys.Config{}, err
 	}
+	imported, err := a.imported()
+	if err != nil {
+		return apikeys.Config{}, err
+	}
 	config := apikeys.Config{
 		SigningSecret:      apikeys.NewSecret(secret),
 		KeyPrefix:          a.setting(a.flags.prefix, envPrefix),
 		Environment:        a.setting(a.flags.environment, envEnvironment),
 		AcceptedHeads:      a.flags.acceptedHeads,
+		Imported:           imported,
 		RevocationDelay:    -1,
 		UsageFlushInterval: -1,
 		OpTimeout:          a.flags.timeout,

@@ -118,6 +118,9 @@ func (a *app) examine(ctx context.Context, d *diagnosis, db store.DB) error {
 		"missing, or not usable: %s; look at the migrations for how they are made")
 	d.all("collation", report.Inexact, "text is compared byte by byte",
 		"not compared byte by byte: %s; names and ids that differ may be taken for one another")
+	if err := a.lostKeys(ctx, d, db); err != nil {
+		return err
+	}
 	d.Tables = mapped(report.Tables, func(t *migrations.TableSize) tableDocument {
 		return tableDocument{t.Name, t.Rows, t.More, timeOrNull(t.Oldest)}
 	})
@@ -177,6 +180,32 @@ func (d *diagnosis) clocks(database, before, after time.Time) {
 	}
 	d.add("clock", status, "the database's is %s %s this machine's: keys expire by the one, rate limit windows end by the other; synchronise them",
 		skew.Abs().Round(time.Second), map[bool]string{true: "behind", false: "ahead of"}[skew < 0])
+}
+
+// lostKeys asks whether there are keys that no configured secret verifies.
+func (a *app) lostKeys(ctx context.Context, d *diagnosis, db store.DB) error {
+	config, err := a.config()
+	if err != nil {
+		return nil //nolint:nilerr // secret has said so
+	}
+	counts, err := db.CountHashes(ctx, a.clock())
+	if err != nil {
+		return err
+	}
+	for _, secret := range append(config.AcceptedSecrets, config.SigningSecret) {
+		delete(counts, secret.ID())
+	}
+	lost := int64(0)
+	for _, n := range counts {
+		lost += n.Only
+	}
+	if lost > 0 {
+		d.add("keys", failed, "%s in use under signing secrets that are not configured here: add them to %s; apikeys secrets count tells which",
+			plural(lost, "key is", "keys are"), envAccepted)
+		return nil
+	}
+	d.add("keys", fine, "every key in use can be verified with the configured secrets")
+	return nil
 }
 
 // secret asks whether the configured secret belongs to the database.

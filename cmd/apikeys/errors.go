@@ -30,9 +30,12 @@ var errRefused = errors.New("the key was refused")
 // errUnhealthy ends doctor when something is wrong. What there is to say was said.
 var errUnhealthy = errors.New("something is wrong")
 
+// errIncomplete ends import when rows were refused. What there is to say was said.
+var errIncomplete = errors.New("not everything was imported")
+
 // report writes an error to standard error: a line, or with --json a document.
 func (a *app) report(err error) {
-	if err == nil || errors.Is(err, errRefused) || errors.Is(err, errUnhealthy) {
+	if err == nil || errors.Is(err, errRefused) || errors.Is(err, errUnhealthy) || errors.Is(err, errIncomplete) {
 		return
 	}
 	text := withoutKeys(message(err))
@@ -82,7 +85,8 @@ func message(err error) string {
 }
 
 // fieldNames are what reasons call other fields, and what the command line does.
-var fieldNames = strings.NewReplacer("AcceptedSecrets", envAccepted, "OrganizationID", "--org")
+var fieldNames = strings.NewReplacer("AcceptedSecrets", envAccepted, "OrganizationID", "--org", "Config.Imported", "--imported",
+	"CountKeysBySecret lists", "apikeys secrets count lists", "LoseKeys", "--lose-keys")
 
 // argument is what the command line calls a field of the library.
 func argument(field string) string {
@@ -102,6 +106,9 @@ var called = map[string]string{
 	"Environment":         "--environment",
 	"AcceptedHeads":       "--accepted-heads",
 	"OrganizationID":      "--org",
+	"ID":                  "SECRET-ID",
+	"LoseKeys":            "--lose-keys",
+	"Imported":            "--imported",
 	"ProjectID":           "--project",
 	"ProductID":           "--product",
 	"OwnerID":             "--owner",

@@ -54,7 +54,7 @@ func TestTheReadmeIsComplete(t *testing.T) {
 			t.Errorf("the README says nothing of %s", cmd.CommandPath())
 		}
 	}
-	for _, name := range []string{envDatabase, envSecret, envAccepted, envPrefix, envEnvironment, envHeads, envActor} {
+	for _, name := range []string{envDatabase, envSecret, envAccepted, envPrefix, envEnvironment, envHeads, envActor, envImported, envImportSecret, envImportDatabase} {
 		if !strings.Contains(text, name) {
 			t.Errorf("the README says nothing of %s", name)
 		}
@@ -62,6 +62,7 @@ func TestTheReadmeIsComplete(t *testing.T) {
 	for _, document := range []any{
 		inspection{}, keyDocument{}, secretDocument{}, keyList{}, orgDocument{}, orgList{}, ownedDocument{}, verdict{}, checkDocument{},
 		limitDocument{}, usageDocument{}, hourDocument{}, schema{}, migrationDocument{}, diagnosis{}, finding{}, tableDocument{},
+		secretList{}, secretUse{}, moved{}, movedTable{}, refusal{},
 	} {
 		kind := reflect.TypeOf(document)
 		for i := range kind.NumField() {

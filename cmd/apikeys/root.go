@@ -15,6 +15,7 @@ type globalFlags struct {
 	acceptedFile           string
 	prefix, environment    string
 	acceptedHeads          []string
+	imported               string
 	actor                  string
 	timeout                time.Duration
 	json                   bool
@@ -28,8 +29,8 @@ The database and the signing secret are those of the service:
   APIKEYS_DATABASE_URL      sqlite:///app.db, postgres://…, mysql://… or mariadb://…
   APIKEYS_SECRET            the signing secret; or APIKEYS_SECRET_FILE, the file that holds it
   APIKEYS_ACCEPTED_SECRETS  yesterday's and tomorrow's signing secrets, one a line; or …_FILE
-  APIKEYS_PREFIX, APIKEYS_ENVIRONMENT, APIKEYS_ACCEPTED_HEADS
-                            how keys begin, if the service is configured so
+  APIKEYS_PREFIX, APIKEYS_ENVIRONMENT, APIKEYS_ACCEPTED_HEADS, APIKEYS_IMPORTED
+                            how keys look, if the service is configured so
 
 Secrets, passwords and keys are never arguments: everybody on the machine can read
 those. Where a command takes a KEY, give its id, or - and the text of the key on
@@ -57,7 +58,7 @@ func newRoot(a *app) *cobra.Command {
 	add(root, groupKeys, newCreate(a), newList(a), newInspect(a), newUpdate(a), newRotate(a), newRevoke(a), newRevokeAll(a),
 		newDisable(a), newEnable(a), newDelete(a), newVerify(a), newUsage(a))
 	add(root, groupTenancy, newOrgs(a), newProjects(a), newProducts(a))
-	add(root, groupOperation, newMigrate(a), newDoctor(a), newPurge(a), newScanPattern(a))
+	add(root, groupOperation, newMigrate(a), newDoctor(a), newSecrets(a), newImport(a), newPurge(a), newScanPattern(a))
 	a.addGlobalFlags(root)
 	return root
 }
@@ -89,6 +90,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	f.StringVar(&a.flags.prefix, "prefix", "", `what keys begin with (default $APIKEYS_PREFIX, else "sk")`)
 	f.StringVar(&a.flags.environment, "environment", "", "what follows the prefix: live, test, … (default $APIKEYS_ENVIRONMENT)")
 	f.StringSliceVar(&a.flags.acceptedHeads, "accepted-heads", nil, "`heads` of keys from before a rename (default $APIKEYS_ACCEPTED_HEADS)")
+	f.StringVar(&a.flags.imported, "imported", "", "`schemes` of imported keys, see import --help (default $APIKEYS_IMPORTED)")
 	f.StringVar(&a.flags.actor, "actor", "", "who acts, for the audit events (default $APIKEYS_ACTOR, else the user of the system)")
 	f.DurationVar(&a.flags.timeout, "timeout", 30*time.Second, "how long one call of the database may take")
 	f.BoolVar(&a.flags.json, "json", false, "write one JSON document to standard output, for programs")

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"testing"
 	"time"
+
+	"github.com/apikeys-platform/apikeys"
 )
 
 const (
@@ -11,12 +15,15 @@ const (
 	databasePassword = "pa55word-of-the-database"
 )
 
+var signingSecretID = apikeys.NewSecret(signingSecret).ID()
+
 // TestSessions runs whole sessions on every database: what is seen is the same.
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	databases := map[string]func(*testing.T) string{"SQLite": sqliteURL, "Postgres": postgresURL, "MariaDB": mysqlURL}
 	sessions := map[string][]step{
 		"keys": keysSession, "tenancy": tenancySession, "json": jsonSession, "migrate": migrateSession, "usage": usageSession, "lists": listsSession,
+		"secrets": secretsSession, "import": importSession,
 	}
 	for database, newURL := range databases {
 		for name, steps := range sessions {
@@ -222,4 +229,71 @@ var listsSession = []step{
 	{args: "create --org Acme --scope 'two words'"},
 	{args: "create --org Acme --rate 10/fortnight"},
 	{args: "create --org Acme --custom {"},
+}
+
+var secretsSession = []step{
+	{args: "migrate up"},
+	{args: "orgs create Acme"},
+	{args: "create --org Acme --owner alice", save: "key"},
+	{args: "secrets count"},
+	{args: "secrets retire 0123456789abcdef --yes"},
+	{args: "secrets retire " + signingSecretID + " --yes"},
+	{args: "secrets count", env: map[string]string{envSecret: nextSecret, envAccepted: signingSecret}},
+	{args: "secrets retire " + signingSecretID, stdin: "y\n"},
+	{args: "rotate - --overlap 0 --yes", stdin: "{key}", save: "new"},
+	{args: "secrets retire " + signingSecretID, stdin: "n\n"},
+	{args: "secrets retire " + signingSecretID, stdin: "y\n"},
+	{args: "secrets count --json", env: map[string]string{envAccepted: ""}},
+	{args: "verify", stdin: "{key}"},
+	{args: "verify", stdin: "{new}"},
+	{args: "secrets retire " + signingSecretID + " --yes --json"},
+	{args: "list", env: map[string]string{envSecret: signingSecret}},
+}
+
+// A key of better-auth, and one of the Python SDK with the secret that it was hashed
+// under.
+const (
+	betterAuthKey = "FVDxqTWzHbSaOeLkJmRgUyNcIpQvXsBtZdEiMwKfGhAjCrYloPuVnTqWzHbSaOeL"
+	sdkKey        = "sk_Zm9yZWlnbi1rZXktb2YtYW5vdGhlci1zeXN0ZW0tMTI"
+	sdkSecret     = "the secret of the Python SDK, which may be weak"
+)
+
+func digestOf(text string) string {
+	d := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(d[:])
+}
+
+var importSession = []step{
+	{args: "migrate up"},
+	{args: "orgs create Acme"},
+	{args: "import digests", stdin: `{"scheme":"better-auth","digest":"` + digestOf(betterAuthKey) + `","organization":"Acme"}`},
+	{
+		args: "import digests --dry-run", env: map[string]string{envImported: "better-auth python-sdk-0.1=sk_,app_ sha256=tok_/40"},
+		stdin: `{"scheme":"better-auth","digest":"` + digestOf(betterAuthKey) + `","organization":"Acme","id":"k1"}`,
+	},
+	{args: "list"},
+	{
+		args: "import digests",
+		stdin: `{"scheme":"better-auth","digest":"` + digestOf(betterAuthKey) + `","organization":"Acme","id":"k1","owner_id":"alice","name":"old one",
+ "scopes":["read"],"rate_limits":["10/minute"],"use_count":7,"created_at":"2025-01-02T03:04:05Z","custom":{"n":1}}
+{"scheme":"better-auth","digest":"` + digestOf("another") + `","organization":"Acme","id":"k2","scopes":["two words"]}
+{"scheme":"python-sdk-0.1","digest":"` + digestOf(sdkKey) + `","organization":"Acme","id":"k3","expires_at":"2026-01-01T00:00:00Z"}`,
+	},
+	{args: "import digests --json", stdin: `{"scheme":"better-auth","digest":"` + digestOf(betterAuthKey) + `","organization":"Acme"}`},
+	{args: "import digests", stdin: `{"scheme":"better-auth","digest":"x","organization":"Acme"}`},
+	{args: "import digests", stdin: `{"scheme":"better-auth","digest":"` + digestOf(betterAuthKey) + `","organization":"Nobody"}`},
+	{args: "import digests", stdin: `{"scheme":"better-auth","hash":"x"}`},
+	{args: "import digests", stdin: `not JSON`},
+	{args: "import digests", stdin: ``},
+	{args: "list"},
+	{args: "verify --scope read", stdin: betterAuthKey},
+	{args: "verify", stdin: sdkKey},
+	{args: "verify", stdin: betterAuthKey[1:] + "x"},
+	{args: "revoke - --yes --reason migrated", stdin: betterAuthKey},
+	{args: "verify", stdin: betterAuthKey, env: map[string]string{envImported: ""}},
+	{args: "list --imported python-sdk=sk_"},
+	{args: "list --imported sha256=tok_/x"},
+	{args: "list --imported sha256=tok_"},
+	{args: "list --imported nothing"},
+	{args: "import python-sdk"},
 }

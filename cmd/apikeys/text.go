@@ -80,8 +80,13 @@ func quoted(s string) string {
 
 // count is a number of things.
 func count[N int | int64](n N, thing string) string {
+	return plural(n, thing, thing+"s")
+}
+
+// plural is count for what has a plural of its own.
+func plural[N int | int64](n N, one, many string) string {
 	if n == 1 {
-		return "1 " + thing
+		return "1 " + one
 	}
-	return fmt.Sprintf("%d %ss", n, thing)
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -19,7 +19,7 @@ func newVerify(a *app) *cobra.Command {
 		Use:   "verify [flags] < FILE",
 		Short: "Judge a key whose text is on standard input",
 		Long: `Judge a key whose text is on standard input, as the service would for a request, and
-show every question with its answer. Nothing changes: no use is counted, no limit
+show every question with its answer. No use is counted and no limit
 charged. The exit status is 0 if the key is good, 3 if it is not, and 1 if that could
 not be found out.`,
 		Example: "  apikeys verify --scope docs:read < key.txt\n  pbpaste | apikeys verify --json",

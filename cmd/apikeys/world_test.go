@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"flag"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -45,6 +46,7 @@ type world struct {
 func newWorld(t *testing.T, databaseURL string) *world {
 	return &world{
 		t:     t,
+		keys:  []string{betterAuthKey, sdkKey, sdkSecret},
 		env:   map[string]string{envDatabase: databaseURL, envSecret: signingSecret},
 		clock: apikeystest.NewClock(time.Date(2026, time.January, 2, 18, 0, 0, 0, time.UTC)),
 		saved: map[string]string{},
@@ -193,6 +195,7 @@ type step struct {
 	stdin string
 	save  string // the standard output, under this name
 	wait  time.Duration
+	env   map[string]string // from now on
 }
 
 // session runs steps and compares all that is seen with a golden file.
@@ -200,6 +203,7 @@ func (w *world) session(golden string, steps []step) {
 	w.t.Helper()
 	for _, s := range steps {
 		w.clock.Advance(s.wait)
+		maps.Copy(w.env, s.env)
 		args := fields(s.args)
 		r := w.run(s.stdin, args...)
 		if s.save != "" {
