@@ -46,7 +46,7 @@ type database struct {
 
 func databases() []database {
 	return []database{
-		{dbserver.Postgres, testdb.PostgresVariable, []string{"postgresql"}, postgresImage()},
+		{dbserver.Postgres, testdb.PostgresVariable, []string{"postgresql", "pgbouncer"}, postgresImage()},
 		{dbserver.MySQL, testdb.MySQLVariable, []string{"mariadb-server"}, mariadbImage()},
 	}
 }
