@@ -245,7 +245,7 @@ func (r *sqliteReference) insert(ctx context.Context, keys []referenceKey) error
 
 func (r *sqliteReference) flow(ctx context.Context, hash []byte, window int64) error {
 	return r.prepared.flow(ctx, r.db, hash, func(tx *sql.Tx, id string) (n int64, err error) {
-		err = tx.StmtContext(ctx, r.count).QueryRowContext(ctx, id, window).Scan(&n)
+		err = tx.StmtContext(ctx, r.count).QueryRowContext(ctx, id, window).Scan(&n) //nolint:sqlclosecheck // of the transaction
 		return n, err
 	})
 }

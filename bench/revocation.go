@@ -12,7 +12,7 @@ import (
 // revocation measures how long another client, with connections of its own, goes on
 // accepting a key after its revocation was acknowledged.
 func revocation(ctx context.Context, c config, o *opened) error {
-	revocations := min(200, c.keys/10)
+	revocations := min(o.revocations, c.keys/10)
 	other, err := o.second(ctx)
 	if err != nil {
 		return err

@@ -2,93 +2,214 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/apikeys-platform/apikeys"
 )
 
-// takeLease decides one request as the shared flow does, in one statement instead
-// of six, so that the rows are locked for as long as the server needs and not for
-// as long as the network does. It grants nothing when a row that is wanted is not
-// there (what does not exist cannot be locked), or when a statement that waited for
-// a lock would not see what it waited for (default_transaction_isolation). The clock
-// is read when the locks are held. What is returned was charged: the last column
-// says so.
-const takeLease = `
+// takeLeases decides requests of different subjects as the shared flow does, in one
+// statement instead of six, so that the rows are locked for as long as the server
+// needs and not for as long as the network does. What is all or nothing may come in
+// copies: as many of them are granted as fit. It grants nothing when a row that is
+// wanted is not there (what does not exist cannot be locked), or when a statement that
+// waited for a lock would not see what it waited for (default_transaction_isolation).
+// The clock is read when the locks are held. What is returned was charged: the last
+// column says so.
+const takeLeases = `
 WITH part AS (
-    SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS part (span, most, want, n)
+    SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[], $8::timestamptz[])
+      WITH ORDINALITY AS part (request, subject, span, most, want, copies, whole, at, n)
 ), locked AS MATERIALIZED (
-    SELECT span, starts, used FROM apikeys_windows
-     WHERE subject = $1 AND span = ANY ($2::bigint[]) AND current_setting('transaction_isolation') = 'read committed'
-     ORDER BY span FOR UPDATE
+    SELECT w.subject, w.span, w.starts, w.used FROM apikeys_windows w
+     WHERE (w.subject, w.span) IN (SELECT subject, span FROM part) AND current_setting('transaction_isolation') = 'read committed'
+     ORDER BY w.subject, w.span FOR UPDATE
 ), clock AS MATERIALIZED (
-    SELECT COALESCE($5::timestamptz, clock_timestamp()) AS now, count(*) AS windows FROM locked
+    SELECT clock_timestamp() AS now, count(*) AS windows FROM locked
 ), present AS (
-    SELECT part.*, clock.now, floor(extract(epoch FROM clock.now) / part.span)::bigint * part.span AS start FROM part, clock
+    SELECT part.*, t.now, floor(extract(epoch FROM t.now) / part.span)::bigint * part.span AS start
+      FROM part, clock, LATERAL (SELECT COALESCE(part.at, clock.now) AS now) t
 ), offer AS (
     SELECT p.*, l.span IS NOT NULL OR p.want = 0 AS there,
            CASE l.starts WHEN p.start THEN l.used WHEN p.start + p.span THEN p.most ELSE 0 END AS used
-      FROM present p LEFT JOIN locked l USING (span)
-), offered AS (
-    SELECT *, greatest(0, least(want, most - used)) AS granted FROM offer
-), agreed AS MATERIALIZED (
-    SELECT bool_and(there AND (granted = want OR NOT $6::boolean)) AS yes FROM offered
+      FROM present p LEFT JOIN locked l USING (subject, span)
+), fitting AS (
+    SELECT *, CASE WHEN want = 0 THEN copies ELSE least(copies, greatest(0, (most - used) / want)) END AS fit FROM offer
+), complete AS MATERIALIZED (
+    SELECT bool_and(there) AS yes FROM offer
 ), decided AS MATERIALIZED (
-    SELECT o.n, o.span, o.now, o.start, o.used, CASE WHEN a.yes THEN o.granted ELSE 0 END AS granted, o.there
-      FROM offered o, agreed a
+    SELECT f.*, CASE WHEN NOT c.yes THEN 0 WHEN f.whole THEN f.want * min(f.fit) OVER (PARTITION BY f.request)
+           ELSE greatest(0, least(f.want, f.most - f.used)) END AS granted
+      FROM fitting f, complete c
 ), charged AS (
     UPDATE apikeys_windows w SET starts = d.start, used = d.used + d.granted
-      FROM decided d WHERE w.subject = $1 AND w.span = d.span AND d.granted > 0
-    RETURNING w.span
+      FROM decided d WHERE w.subject = d.subject AND w.span = d.span AND d.granted > 0
+    RETURNING w.subject, w.span
 )
-SELECT d.now, d.start, d.granted, d.used + d.granted,
-       d.there AND (d.granted > 0) = EXISTS (SELECT 1 FROM charged c WHERE c.span = d.span)
-  FROM decided d ORDER BY d.n`
+SELECT d.request, d.now, d.start, d.used, d.granted, c.yes AND (d.granted > 0) = (w.span IS NOT NULL)
+  FROM decided d CROSS JOIN complete c LEFT JOIN charged w USING (subject, span) ORDER BY d.n`
+
+// insertWindows makes rows that are wanted, in the order of locks.
+const insertWindows = `
+INSERT INTO apikeys_windows (subject, span, starts, used)
+SELECT subject, span, 0, 0 FROM unnest($1::bytea[], $2::bigint[]) AS wanted (subject, span) ORDER BY subject, span
+    ON CONFLICT DO NOTHING`
 
 // TakeLeases implements [apikeys.Store].
 func (s *Store) TakeLeases(ctx context.Context, requests []apikeys.LeaseRequest) ([]apikeys.LeaseGrant, error) {
-	if len(requests) != 1 || !wants(requests[0]) {
+	batch, ok := batchOf(requests)
+	if !ok {
 		return s.Store.TakeLeases(ctx, requests)
 	}
-	var grant apikeys.LeaseGrant
-	decided := false
-	err := s.Statement(ctx, func() (sent bool, err error) {
-		grant, decided = apikeys.LeaseGrant{Parts: make([]apikeys.GrantedPart, 0, len(requests[0].Parts))}, true
-		return s.db.statement(ctx, takeLease, leaseArgs(requests[0]), func(rows pgx.Rows) error {
-			var part apikeys.GrantedPart
-			var start int64
+	decided, err := s.takeLeases(ctx, batch)
+	if err == nil && !decided { // the first request of a window
+		if err = s.insertWindows(ctx, batch); err == nil {
+			decided, err = s.takeLeases(ctx, batch)
+		}
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case !decided:
+		return s.Store.TakeLeases(ctx, requests)
+	}
+	return batch.grants(requests), nil
+}
+
+// takeLeases runs the statement, and tells whether it decided.
+func (s *Store) takeLeases(ctx context.Context, batch *leaseBatch) (decided bool, err error) {
+	args := batch.args()
+	err = s.Statement(ctx, func() (sent bool, err error) {
+		decided = true
+		for i := range batch.groups {
+			batch.groups[i].parts = batch.groups[i].parts[:0]
+		}
+		return s.db.statement(ctx, takeLeases, args, func(rows pgx.Rows) error {
+			var group, start int64
+			var now time.Time
+			var part grantedCopies
 			var charged bool
-			err := rows.Scan((*scanTime)(&grant.Now), &start, &part.Granted, &part.Used, &charged)
-			part.Start = time.Unix(start, 0).UTC()
-			grant.Parts, decided = append(grant.Parts, part), decided && charged
+			err := rows.Scan(&group, (*scanTime)(&now), &start, &part.used, &part.granted, &charged)
+			if err == nil {
+				part.start = time.Unix(start, 0).UTC()
+				g := &batch.groups[group]
+				g.now, g.parts = now, append(g.parts, part)
+				decided = decided && charged
+			}
 			return err
 		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	if !decided { // the first request of a window: the shared flow makes the row
-		return s.Store.TakeLeases(ctx, requests)
-	}
-	return []apikeys.LeaseGrant{grant}, nil
+	return decided, err
 }
 
-// wants tells whether a request is more than a look, which locks nothing.
-func wants(r apikeys.LeaseRequest) bool {
-	for _, part := range r.Parts {
-		if part.Want > 0 {
-			return true
+func (s *Store) insertWindows(ctx context.Context, batch *leaseBatch) error {
+	var subjects [][]byte
+	var spans []int64
+	for i := range batch.groups {
+		r := &batch.groups[i].request
+		for _, part := range r.Parts {
+			if part.Want > 0 {
+				subjects, spans = append(subjects, r.Subject[:]), append(spans, int64(part.Limit.Window))
+			}
 		}
 	}
-	return false
+	return s.Statement(ctx, func() (sent bool, err error) {
+		return s.db.statement(ctx, insertWindows, []any{subjects, spans}, func(pgx.Rows) error { return nil })
+	})
 }
 
-func leaseArgs(r apikeys.LeaseRequest) []any {
-	spans, most, want := make([]int64, len(r.Parts)), make([]int64, len(r.Parts)), make([]int64, len(r.Parts))
-	for i, part := range r.Parts {
-		spans[i], most[i], want[i] = int64(part.Limit.Window), part.Limit.Requests, part.Want
+// leaseBatch is requests as the statement takes them: those that are the same are one
+// group.
+type leaseBatch struct {
+	groups []leaseGroup
+	of     []int // the group of each request
+	wants  bool
+}
+
+// leaseGroup is a request in so many copies, and what became of them.
+type leaseGroup struct {
+	request apikeys.LeaseRequest
+	copies  int64
+	now     time.Time
+	parts   []grantedCopies
+}
+
+// grantedCopies is what all copies were granted of one part, and what was used before.
+type grantedCopies struct {
+	start         time.Time
+	used, granted int64
+}
+
+// batchOf groups requests, unless two that are not the same have one subject: what the
+// first is granted is used for the second. It is not for requests that only look, which
+// lock nothing.
+func batchOf(requests []apikeys.LeaseRequest) (*leaseBatch, bool) {
+	b := &leaseBatch{groups: make([]leaseGroup, 0, len(requests)), of: make([]int, len(requests))}
+	bySubject := make(map[apikeys.Subject]int, len(requests))
+	for i, r := range requests {
+		if len(r.Parts) == 0 {
+			return nil, false // there would be no row that tells the time
+		}
+		n, known := bySubject[r.Subject]
+		if !known {
+			n = len(b.groups)
+			bySubject[r.Subject] = n
+			b.groups = append(b.groups, leaseGroup{request: r, parts: make([]grantedCopies, 0, len(r.Parts))})
+		} else if !sameRequest(b.groups[n].request, r) {
+			return nil, false
+		}
+		b.groups[n].copies++
+		b.of[i] = n
+		b.wants = b.wants || wants(r)
 	}
-	return []any{r.Subject[:], spans, most, want, dialect{}.NullTime(r.At), r.AllOrNothing}
+	return b, b.wants
+}
+
+func sameRequest(a, b apikeys.LeaseRequest) bool {
+	return a.AllOrNothing && b.AllOrNothing && a.At.Equal(b.At) && slices.Equal(a.Parts, b.Parts)
+}
+
+// wants tells whether a request is more than a look.
+func wants(r apikeys.LeaseRequest) bool {
+	return slices.ContainsFunc(r.Parts, func(p apikeys.LeasePart) bool { return p.Want > 0 })
+}
+
+func (b *leaseBatch) args() []any {
+	var groups, spans, most, want, copies []int64
+	var subjects [][]byte
+	var whole []bool
+	var at []pgtype.Timestamptz
+	for i := range b.groups {
+		g := &b.groups[i]
+		for _, part := range g.request.Parts {
+			groups, subjects = append(groups, int64(i)), append(subjects, g.request.Subject[:])
+			spans, most = append(spans, int64(part.Limit.Window)), append(most, part.Limit.Requests)
+			want, copies = append(want, part.Want), append(copies, g.copies)
+			whole = append(whole, g.request.AllOrNothing)
+			at = append(at, pgtype.Timestamptz{Time: g.request.At.UTC(), Valid: !g.request.At.IsZero()})
+		}
+	}
+	return []any{groups, subjects, spans, most, want, copies, whole, at}
+}
+
+// grants are what each request was granted: of copies, the first ones.
+func (b *leaseBatch) grants(requests []apikeys.LeaseRequest) []apikeys.LeaseGrant {
+	grants := make([]apikeys.LeaseGrant, len(requests))
+	for i, n := range b.of {
+		g := &b.groups[n]
+		grants[i] = apikeys.LeaseGrant{Now: g.now, Parts: make([]apikeys.GrantedPart, len(g.parts))}
+		for j := range g.parts {
+			p := &g.parts[j]
+			granted := p.granted
+			if g.request.AllOrNothing {
+				granted = min(p.granted, g.request.Parts[j].Want)
+			}
+			p.used, p.granted = p.used+granted, p.granted-granted
+			grants[i].Parts[j] = apikeys.GrantedPart{Start: p.start, Granted: granted, Used: p.used}
+		}
+	}
+	return grants
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/apikeys-platform/apikeys/internal/testdb"
 )
 
-// The statement that takes a lease and the flow that all stores share decide alike:
-// the same requests, of two subjects, get the same grants.
+// The statement that takes leases and the flow that all stores share decide alike: the
+// same requests, of subjects of their own, get the same grants.
 func TestLeasesAreDecidedAlike(t *testing.T) {
 	t.Parallel()
 	s := openMigrated(t, testdb.Postgres(t))
@@ -23,19 +23,38 @@ func TestLeasesAreDecidedAlike(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
 	for i := range 400 {
-		request := randomLease(random)
+		requests := randomLeases(random)
 		var grants [2][]apikeys.LeaseGrant
 		for n, store := range []apikeys.Store{s, s.Store} {
-			request.Subject[0] = byte(n)
+			for j := range requests {
+				requests[j].Subject[0] = byte(n)
+			}
 			var err error
-			if grants[n], err = store.TakeLeases(t.Context(), []apikeys.LeaseRequest{request}); err != nil {
+			if grants[n], err = store.TakeLeases(t.Context(), requests); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if d := cmp.Diff(grants[1], grants[0]); d != "" {
-			t.Fatalf("request %d, %+v: one statement (+) and the shared flow (-) differ\n%s", i, request, d)
+			t.Fatalf("request %d, %+v: one statement (+) and the shared flow (-) differ\n%s", i, requests, d)
 		}
 	}
+}
+
+// randomLeases are one request, several of different subjects, or with copies.
+func randomLeases(random *rand.Rand) []apikeys.LeaseRequest {
+	requests := []apikeys.LeaseRequest{randomLease(random)}
+	for n := range random.IntN(4) {
+		switch r := randomLease(random); random.IntN(3) {
+		case 0: // of any subject
+			requests = append(requests, r)
+		case 1: // of one that is not among them
+			r.Subject[2] = byte(n + 1)
+			requests = append(requests, r)
+		default:
+			requests = append(requests, requests[random.IntN(len(requests))])
+		}
+	}
+	return requests
 }
 
 // randomLease asks for windows around a boundary, by clocks that go back and far ahead.
