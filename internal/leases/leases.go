@@ -32,8 +32,8 @@
 // of the window was admitted. The last term is the most that can happen, and only
 // if others stop having requests just after a burst: a lease is at most twice what
 // was used of the one before it, at most what is expected to be used within a
-// sixtieth of the window (100 ms to a minute), and at most an eighth of what was
-// left, so that leases are single requests before a window is full. As long as
+// sixtieth of the window (100 ms to a minute) or a 512th of the limit, and at most an
+// eighth of what was left, so that leases are single requests before a window is full. As long as
 // requests come to all processes, nothing is missing, and a process alone admits
 // all of the limit. A limit that was changed, a process that was killed and a call
 // that failed count as one more process.

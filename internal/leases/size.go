@@ -8,6 +8,10 @@ const (
 	fraction = 8
 	// growth bounds a lease to so many times what was used of the one before.
 	growth = 2
+	// crumb is the part of a limit that a lease may have whatever was used before. Many
+	// subjects that are used now and then, of great limits, would else all be waiting for
+	// single requests, and never come to be used more.
+	crumb = 512
 
 	minHorizon = 100 * time.Millisecond
 	maxHorizon = time.Minute
@@ -40,7 +44,7 @@ func (a *ask) want() int64 {
 	if a.sameWindow() {
 		left, carry = a.old.rest+a.carry, a.carry
 	}
-	hold := max(a.cost, min(max(a.demand(), a.cost+a.waiting), left/fraction))
+	hold := max(a.cost, min(max(a.demand(), a.cost+a.waiting, a.limit.Max/crumb), left/fraction))
 	return max(0, hold-carry)
 }
 

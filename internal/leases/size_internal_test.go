@@ -42,8 +42,11 @@ func TestWant(t *testing.T) {
 			limit: Limit{800, 24 * time.Hour}, cost: 1, old: held(10, 790, 24*time.Hour), now: noon.Add(2 * time.Minute),
 		}, 5},
 		{"what the time left needs", ask{
-			limit: Limit{8000, minute}, cost: 1, old: held(590, 7000, minute), now: noon.Add(59 * time.Second),
-		}, 10},
+			limit: Limit{8000, minute}, cost: 1, old: held(1180, 7000, minute), now: noon.Add(59 * time.Second),
+		}, 20},
+		{"a 512th, whatever was used", ask{
+			limit: Limit{51_200, minute}, cost: 1, old: held(1, 50_000, minute), now: noon.Add(30 * time.Second),
+		}, 100},
 		{"an eighth of what is left", ask{
 			limit: Limit{800, minute}, cost: 1, old: held(50, 80, minute), now: noon.Add(time.Millisecond),
 		}, 10},

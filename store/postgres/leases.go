@@ -18,15 +18,17 @@ import (
 // wanted is not there (what does not exist cannot be locked), or when a statement that
 // waited for a lock would not see what it waited for (default_transaction_isolation).
 // The clock is read when the locks are held. What is returned was charged: the last
-// column says so.
+// column says so. Rows are looked up one by one, in the order of locks, and updated by way
+// of a conflict that always happens: a join would have the planner read all of a table
+// that is not large, or that was empty when the plan was made.
 const takeLeases = `
 WITH part AS (
     SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[], $8::timestamptz[])
       WITH ORDINALITY AS part (request, subject, span, most, want, copies, whole, at, n)
 ), locked AS MATERIALIZED (
-    SELECT w.subject, w.span, w.starts, w.used FROM apikeys_windows w
-     WHERE (w.subject, w.span) IN (SELECT subject, span FROM part) AND current_setting('transaction_isolation') = 'read committed'
-     ORDER BY w.subject, w.span FOR UPDATE
+    SELECT w.* FROM (SELECT DISTINCT subject, span FROM part ORDER BY subject, span) p, LATERAL
+           (SELECT subject, span, starts, used FROM apikeys_windows
+             WHERE subject = p.subject AND span = p.span AND current_setting('transaction_isolation') = 'read committed' FOR UPDATE) w
 ), clock AS MATERIALIZED (
     SELECT clock_timestamp() AS now, count(*) AS windows FROM locked
 ), present AS (
@@ -45,8 +47,9 @@ WITH part AS (
            ELSE greatest(0, least(f.want, f.most - f.used)) END AS granted
       FROM fitting f, complete c
 ), charged AS (
-    UPDATE apikeys_windows w SET starts = d.start, used = d.used + d.granted
-      FROM decided d WHERE w.subject = d.subject AND w.span = d.span AND d.granted > 0
+    INSERT INTO apikeys_windows AS w (subject, span, starts, used)
+    SELECT subject, span, start, used + granted FROM decided WHERE granted > 0
+    ON CONFLICT (subject, span) DO UPDATE SET starts = excluded.starts, used = excluded.used
     RETURNING w.subject, w.span
 )
 SELECT d.request, d.now, d.start, d.used, d.granted, c.yes AND (d.granted > 0) = (w.span IS NOT NULL)

@@ -12,8 +12,8 @@ import (
 // applyUsage applies a batch as the shared flow does, in one statement. The writer's
 // row is the gate: a batch that is not later than the last one passes nothing on, and
 // the same batch, sent twice at once, waits there. The rows of usage are locked in
-// the order of ids before they are updated; an UPDATE alone would lock them in any
-// order, and two batches would deadlock. It returns no row, having done nothing, when
+// the order of ids before they are updated, each looked up by its key (see takeLeases); an
+// UPDATE alone would lock them in any order, and two batches would deadlock. It returns no row, having done nothing, when
 // default_transaction_isolation would not let a statement that waited see what it
 // waited for. A relaxed batch gives up the wait for the disk, for itself only.
 const applyUsage = `
@@ -33,10 +33,13 @@ WITH mode AS MATERIALIZED (
            max(last_at) FILTER (WHERE outcome = '` + apikeys.OutcomeAccepted + `') AS last_at
       FROM delta GROUP BY key_id
 ), locked AS MATERIALIZED (
-    SELECT key_id FROM apikeys_usage WHERE key_id = ANY (SELECT key_id FROM sums) ORDER BY key_id FOR UPDATE
+    SELECT u.key_id FROM (SELECT key_id FROM sums ORDER BY key_id) s, LATERAL
+           (SELECT key_id FROM apikeys_usage WHERE key_id = s.key_id FOR UPDATE) u
 ), used AS (
-    UPDATE apikeys_usage u SET use_count = u.use_count + s.count, last_used_at = greatest(u.last_used_at, s.last_at)
-      FROM sums s JOIN locked USING (key_id) WHERE u.key_id = s.key_id
+    INSERT INTO apikeys_usage AS u (key_id, use_count, last_used_at)
+    SELECT key_id, count, last_at FROM sums JOIN locked USING (key_id) ORDER BY key_id
+    ON CONFLICT (key_id) DO UPDATE
+       SET use_count = u.use_count + excluded.use_count, last_used_at = greatest(u.last_used_at, excluded.last_used_at)
     RETURNING u.key_id
 ), hours AS (
     INSERT INTO apikeys_usage_hours AS h (key_id, hour, secret, outcome, count, last_at)
