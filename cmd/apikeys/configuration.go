@@ -118,6 +118,7 @@ func (a *app) config() (apikeys.Config, error) {
 		Imported:           imported,
 		RevocationDelay:    -1,
 		UsageFlushInterval: -1,
+		SweepInterval:      -1, // the service knows how long it keeps what
 		OpTimeout:          a.flags.timeout,
 		Now:                a.now,
 	}

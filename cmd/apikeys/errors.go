@@ -106,6 +106,7 @@ var called = map[string]string{
 	"Environment":         "--environment",
 	"AcceptedHeads":       "--accepted-heads",
 	"OrganizationID":      "--org",
+	"within":              "--within",
 	"ID":                  "SECRET-ID",
 	"LoseKeys":            "--lose-keys",
 	"Imported":            "--imported",

@@ -15,7 +15,7 @@ const (
 )
 
 // imported reads how imported keys are recognised: schemes separated by spaces, each
-// with the prefixes and the length of its keys: python-sdk=sk_,app_live_ sha256=tok_/40
+// with the prefixes and the length of its keys: python-sdk=sk_,app_live_ sha256=tok_/40.
 func (a *app) imported() ([]apikeys.ImportedKeys, error) {
 	var list []apikeys.ImportedKeys
 	for _, text := range strings.Fields(a.setting(a.flags.imported, envImported)) {

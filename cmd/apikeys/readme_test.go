@@ -62,7 +62,7 @@ func TestTheReadmeIsComplete(t *testing.T) {
 	for _, document := range []any{
 		inspection{}, keyDocument{}, secretDocument{}, keyList{}, orgDocument{}, orgList{}, ownedDocument{}, verdict{}, checkDocument{},
 		limitDocument{}, usageDocument{}, hourDocument{}, schema{}, migrationDocument{}, diagnosis{}, finding{}, tableDocument{},
-		secretList{}, secretUse{}, moved{}, movedTable{}, refusal{},
+		eventList{}, eventDocument{}, secretList{}, secretUse{}, moved{}, movedTable{}, refusal{},
 	} {
 		kind := reflect.TypeOf(document)
 		for i := range kind.NumField() {

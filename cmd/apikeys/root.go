@@ -56,9 +56,9 @@ func newRoot(a *app) *cobra.Command {
 		&cobra.Group{ID: groupOperation, Title: "The installation:"},
 	)
 	add(root, groupKeys, newCreate(a), newList(a), newInspect(a), newUpdate(a), newRotate(a), newRevoke(a), newRevokeAll(a),
-		newDisable(a), newEnable(a), newDelete(a), newVerify(a), newUsage(a))
+		newDisable(a), newEnable(a), newDelete(a), newVerify(a), newUsage(a), newExpiring(a))
 	add(root, groupTenancy, newOrgs(a), newProjects(a), newProducts(a))
-	add(root, groupOperation, newMigrate(a), newDoctor(a), newSecrets(a), newImport(a), newPurge(a), newScanPattern(a))
+	add(root, groupOperation, newMigrate(a), newDoctor(a), newSecrets(a), newEvents(a), newImport(a), newPurge(a), newScanPattern(a))
 	a.addGlobalFlags(root)
 	return root
 }

@@ -23,7 +23,7 @@ func TestSessions(t *testing.T) {
 	databases := map[string]func(*testing.T) string{"SQLite": sqliteURL, "Postgres": postgresURL, "MariaDB": mysqlURL}
 	sessions := map[string][]step{
 		"keys": keysSession, "tenancy": tenancySession, "json": jsonSession, "migrate": migrateSession, "usage": usageSession, "lists": listsSession,
-		"secrets": secretsSession, "import": importSession,
+		"secrets": secretsSession, "import": importSession, "events": eventsSession,
 	}
 	for database, newURL := range databases {
 		for name, steps := range sessions {
@@ -229,6 +229,20 @@ var listsSession = []step{
 	{args: "create --org Acme --scope 'two words'"},
 	{args: "create --org Acme --rate 10/fortnight"},
 	{args: "create --org Acme --custom {"},
+}
+
+var eventsSession = []step{
+	{args: "migrate up"},
+	{args: "orgs create Acme"},
+	{args: "create --org Acme --name soon --expires 7d", save: "key"},
+	{args: "create --org Acme --name later --expires 90d"},
+	{args: "expiring"},
+	{args: "expiring --within 0"},
+	{args: "expiring --within 1d --json"},
+	{args: "orgs rename Acme Globex --actor carol"},
+	{args: "events --org Globex --limit 2"},
+	{args: "events --org Globex --limit 1 --json"},
+	{args: "events --subject nonsense"},
 }
 
 var secretsSession = []step{
