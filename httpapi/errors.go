@@ -47,9 +47,16 @@ func (f *fault) Code() string  { return f.code }
 func (f *fault) Unwrap() error { return f.cause }
 
 // with, at, in and because return copies: the faults below are shared.
-func (f fault) with(detail string) *fault  { f.detail = detail; return &f }
-func (f fault) in(parameter string) *fault { f.source = &source{Parameter: parameter}; return &f }
-func (f fault) because(err error) *fault   { f.cause = err; return &f }
+func (f fault) with(detail string) *fault { f.detail = detail; return &f }
+func (f fault) because(err error) *fault  { f.cause = err; return &f }
+
+// in names a parameter of the query; one without a name goes without saying.
+func (f fault) in(parameter string) *fault {
+	if f.source = nil; parameter != "" {
+		f.source = &source{Parameter: parameter}
+	}
+	return &f
+}
 
 // at names a place in the body; the whole body goes without saying.
 func (f fault) at(pointer string) *fault {

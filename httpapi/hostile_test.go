@@ -154,6 +154,9 @@ func TestHostileIDsAndQueries(t *testing.T) {
 			t.Errorf("id %.60s: got %d, want %d", path, got.status, status)
 		}
 	}
+	if got := w.send("manager", "GET", "/api-keys?=x", ""); got.status != http.StatusBadRequest || strings.Contains(got.body, "source") {
+		t.Errorf("a parameter without a name: got %d %s", got.status, got.body)
+	}
 	for _, q := range []string{
 		"page[size]=0", "page[size]=-1", "page[size]=1000000000000000000", "page[size]=abc", "page[size]=201", "page[size]=", "page[size]=+5",
 		"page[size]=1&page[size]=2", "page[cursor]=x", "page[cursor]=" + strings.Repeat("A", 64<<10), "page[number]=1", "sort=name", "include=user",
