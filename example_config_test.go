@@ -61,8 +61,8 @@ func ExampleNewSecret() {
 
 func ExampleSecretFromEnv() {
 	_, err := apikeys.SecretFromEnv("APIKEYS_EXAMPLE_UNSET")
-	fmt.Println(err)
-	// Output: apikeys: Secret: the environment variable "APIKEYS_EXAMPLE_UNSET" is not set
+	fmt.Println(errors.Is(err, apikeys.ErrInvalidArgument)) // says which variable, and what to set it to
+	// Output: true
 }
 
 func ExampleSecretFromFile() {

@@ -47,7 +47,7 @@ func SecretFromEnv(name string) (Secret, error) {
 	s, ok := os.LookupEnv(name)
 	switch {
 	case !ok:
-		return Secret{}, invalid("Secret", "the environment variable %q is not set", name)
+		return Secret{}, invalid("Secret", "the environment variable %q is not set: set it to 32 random bytes or more, such as the output of 'openssl rand -hex 32'", name)
 	case s == "":
 		return Secret{}, invalid("Secret", "the environment variable %q is empty", name)
 	}
