@@ -201,3 +201,11 @@ func (s *faultStore) KeyUsage(ctx context.Context, q apikeys.UsageQuery) ([]apik
 func (s *faultStore) CountHashes(ctx context.Context, now time.Time) (map[string]apikeys.HashCount, error) {
 	return pass(s, "CountHashes", reads, func() (map[string]apikeys.HashCount, error) { return s.Store.CountHashes(ctx, now) })
 }
+
+func (s *faultStore) ListEvents(ctx context.Context, q apikeys.EventQuery) ([]apikeys.EventRecord, error) {
+	return pass(s, "ListEvents", reads, func() ([]apikeys.EventRecord, error) { return s.Store.ListEvents(ctx, q) })
+}
+
+func (s *faultStore) Sweep(ctx context.Context, p apikeys.SweepParams) (int, error) {
+	return pass(s, "Sweep", reads, func() (int, error) { return s.Store.Sweep(ctx, p) })
+}

@@ -129,6 +129,18 @@ func readings() []operation {
 			return nil
 		}},
 		{name: "GetOrganization", do: func(ctx ctx, c cl, w wd) error { return second(c.GetOrganization(ctx, w.org)) }},
+		{name: "ExpiringKeys", do: func(ctx ctx, c cl, _ wd) error {
+			for _, err := range c.ExpiringKeys(ctx, time.Hour) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+		{name: "ListEvents", do: func(ctx ctx, c cl, w wd) error {
+			return second(c.ListEvents(ctx, apikeys.EventFilter{OrganizationID: w.org}, page))
+		}},
+		{name: "Sweep", do: func(ctx ctx, c cl, _ wd) error { return second(c.Sweep(ctx)) }},
 		{name: "FindOrganization", do: func(ctx ctx, c cl, w wd) error { return second(c.FindOrganization(ctx, w.name)) }},
 		{name: "FindProject", do: func(ctx ctx, c cl, w wd) error { return second(c.FindProject(ctx, w.org, "p")) }},
 		{name: "FindProduct", do: func(ctx ctx, c cl, w wd) error { return second(c.FindProduct(ctx, w.org, "x")) }},
