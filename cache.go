@@ -210,8 +210,21 @@ func (c *core) find(ctx context.Context, text string, hash Hash, at keycache.Ins
 	return &e.Value, nil
 }
 
-// fetch reads a key from the store.
+// fetch reads a key from the store, and has it keep what the text hashes to under the
+// signing secret.
 func (c *core) fetch(ctx context.Context, text string, hash Hash) (*known, error) {
+	record, err := c.judge(ctx, text, hash)
+	if err != nil {
+		return nil, err
+	}
+	if record.Secret.SigningID != c.signer.ID() {
+		c.rehash(ctx, record, hash)
+	}
+	return c.known(*record), nil
+}
+
+// judge reads a key from the store and changes nothing.
+func (c *core) judge(ctx context.Context, text string, hash Hash) (*KeyRecord, error) {
 	found, err := c.keysByHash(ctx, lookup{text: text, signed: hash})
 	if err != nil {
 		return nil, err
@@ -223,10 +236,7 @@ func (c *core) fetch(ctx context.Context, text string, hash Hash) (*known, error
 	case record == nil:
 		return nil, ErrInvalidKey
 	}
-	if record.Secret.SigningID != c.signer.ID() {
-		c.rehash(ctx, record, hash)
-	}
-	return c.known(*record), nil
+	return record, nil
 }
 
 // known gives a record what the request path needs beside it.

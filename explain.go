@@ -85,13 +85,10 @@ func (c *Client) explainIdentity(ctx context.Context, e *Explanation, text strin
 	if !e.add("shape", unless(shaped || len(forms) > 0)) || shaped && !e.add("tag", unless(c.shared.Load().tagger.Check(text))) {
 		return nil, nil
 	}
-	var k *known
-	var err error
 	if shaped {
-		k, err = c.fetch(ctx, text, c.signer.Sum(text))
-	} else {
-		k, err = c.fetchImported(ctx, forms)
+		forms = []string{text}
 	}
+	k, err := c.judgeAny(ctx, forms)
 	if err != nil && !errors.Is(err, ErrInvalidKey) {
 		return nil, err
 	}
@@ -101,7 +98,18 @@ func (c *Client) explainIdentity(ctx context.Context, e *Explanation, text strin
 	if !e.add("known", unless(k != nil)) {
 		return nil, nil
 	}
-	return &k.KeyRecord, nil
+	return k, nil
+}
+
+// judgeAny reads the key that is known by one of these texts, whatever is remembered.
+func (c *core) judgeAny(ctx context.Context, texts []string) (*KeyRecord, error) {
+	for _, text := range texts {
+		k, err := c.judge(ctx, text, c.signer.Sum(text))
+		if !errors.Is(err, ErrInvalidKey) {
+			return k, err
+		}
+	}
+	return nil, ErrInvalidKey
 }
 
 func unless(ok bool) error {

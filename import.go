@@ -326,7 +326,7 @@ func (im *importer) findStanding(ctx context.Context, rows []importRow) error {
 // stands settles a row whose key is here. Of one that lies outside this view nothing
 // more is told.
 func (im *importer) stands(row *importRow, k *KeyRecord) {
-	if im.inView(&known{KeyRecord: *k}) {
+	if im.inView(k) {
 		row.result.Outcome, row.result.KeyID = ImportExists, k.ID
 		return
 	}

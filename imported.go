@@ -136,14 +136,3 @@ func (c *core) recallImported(ctx context.Context, text string, m *moment) (*kno
 	}
 	return nil, ErrInvalidKey
 }
-
-// fetchImported reads the imported key that a text belongs to, whatever is remembered.
-func (c *core) fetchImported(ctx context.Context, forms []string) (*known, error) {
-	for _, form := range forms {
-		k, err := c.fetch(ctx, form, c.signer.Sum(form))
-		if !errors.Is(err, ErrInvalidKey) {
-			return k, err
-		}
-	}
-	return nil, ErrInvalidKey
-}

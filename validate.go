@@ -137,7 +137,7 @@ func (c *Client) identify(ctx context.Context, text string, m *moment) (*known, 
 	if err != nil {
 		return nil, err
 	}
-	if !c.inView(k) {
+	if !c.inView(&k.KeyRecord) {
 		return nil, ErrInvalidKey
 	}
 	return k, nil
@@ -168,7 +168,7 @@ func match(hashes []Hash, found []KeyRecord) *KeyRecord {
 }
 
 // inView tells whether the key lies within this view of the client.
-func (c *Client) inView(k *known) bool {
+func (c *Client) inView(k *KeyRecord) bool {
 	return !c.view || k.OrganizationID == c.scope.OrganizationID && (c.scope.OwnerID == "" || k.OwnerID == c.scope.OwnerID)
 }
 
