@@ -104,7 +104,8 @@ func (c *core) secretUses(standing SettingsRecord, counts map[string]HashCount) 
 //
 // Retire a secret when no process signs with it any more. One that still does goes
 // on validating and issues no more keys. Retiring again changes nothing; after a
-// failure on the way, retire again. A view is refused.
+// failure on the way, retire again. Its events ("secret.retire") name the secret; there
+// is one even if no hash was left. A view is refused.
 func (c *Client) RetireSecret(ctx context.Context, params RetireSecretParams) (int, error) {
 	if err := c.managesSecrets(); err != nil {
 		return 0, err
@@ -115,23 +116,31 @@ func (c *Client) RetireSecret(ctx context.Context, params RetireSecretParams) (i
 	if err := c.mayRetire(ctx, params); err != nil {
 		return 0, err
 	}
-	if _, err := c.changeSettings(ctx, c.withoutSecret(params.ID)); err != nil {
+	retired := false
+	if _, err := c.changeSettings(ctx, c.withoutSecret(params.ID, &retired)); err != nil {
 		return 0, err
 	}
 	// Nobody issues keys under it from now on. Some may have been issued just before.
 	if err := c.mayRetire(ctx, params); err != nil {
 		return 0, err
 	}
-	op := operation{
-		kind: KindSecret, verb: "retire", stale: []Change{{Kind: ChangeAll}}, detail: map[string]any{"secret": params.ID},
+	removed, err := inChunks(func() (int, error) { return c.deleteHashes(ctx, params.ID, hashChunk) })
+	if err == nil && removed == 0 && retired {
+		_, err = c.deleteHashes(ctx, params.ID, 0) // which only says that it was done
 	}
-	return inChunks(func() (n int, err error) {
-		err = c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
-			n, err = c.store.DeleteHashes(ctx, m, params.ID, hashChunk)
-			return err
-		})
-		return n, err
+	return removed, err
+}
+
+// deleteHashes removes some of the hashes made under a secret, with an event.
+func (c *Client) deleteHashes(ctx context.Context, id string, limit int) (n int, err error) {
+	op := operation{
+		kind: KindSecret, verb: "retire", stale: []Change{{Kind: ChangeAll}}, detail: map[string]any{"secret": id},
+	}
+	err = c.mutate(ctx, op, func(ctx context.Context, m Mutation) (err error) {
+		n, err = c.store.DeleteHashes(ctx, m, id, limit)
+		return err
 	})
+	return n, err
 }
 
 // managesSecrets refuses the views: signing secrets are of the whole database.
@@ -162,8 +171,9 @@ func (c *Client) mayRetire(ctx context.Context, params RetireSecretParams) error
 	return nil
 }
 
-// withoutSecret removes the canary of a secret and remembers that it was retired.
-func (c *core) withoutSecret(id string) func(SettingsRecord) (*SettingsRecord, error) {
+// withoutSecret removes the canary of a secret and remembers that it was retired. It
+// notes that this was still to be done.
+func (c *core) withoutSecret(id string, retired *bool) func(SettingsRecord) (*SettingsRecord, error) {
 	return func(standing SettingsRecord) (*SettingsRecord, error) {
 		if !matches(standing.Canaries, c.signer) {
 			return nil, &unavailableError{op: "retire secret", cause: errRetired} // ours, meanwhile
@@ -171,6 +181,7 @@ func (c *core) withoutSecret(id string) func(SettingsRecord) (*SettingsRecord, e
 		if standing.retired(id) {
 			return nil, nil
 		}
+		*retired = true
 		next := standing
 		next.Retired = append(slices.Clone(standing.Retired), id)
 		next.Canaries = slices.DeleteFunc(slices.Clone(standing.Canaries), func(k Canary) bool { return k.SigningID == id })

@@ -110,7 +110,9 @@ type Store interface {
 	// of them would be lost with it at a time.
 	CountHashes(ctx context.Context, at time.Time) (map[string]HashCount, error)
 	// DeleteHashes removes up to limit hashes made under a signing secret and
-	// returns how many it removed; the caller repeats. Bumps "all" if any.
+	// returns how many it removed; the caller repeats. Bumps "all" if any. With a
+	// limit of 0 it removes none and writes its event all the same: that a secret
+	// was retired which no hash was left of.
 	DeleteHashes(ctx context.Context, m Mutation, signingID string, limit int) (int, error)
 
 	// Changes returns what changed after the mark, by the revision and stamp that

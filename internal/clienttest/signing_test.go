@@ -209,6 +209,48 @@ func TestRetireSecretLosesNothingUnasked(t *testing.T) {
 	})
 }
 
+// A secret that no key hangs on is retired with an event that says so, once.
+func TestRetiringASecretWithoutKeysIsAnEvent(t *testing.T) {
+	t.Parallel()
+	onAll(t, func(t *testing.T, d database) {
+		ctx, old := t.Context(), apikeys.NewSecret(secretA).ID()
+		client(t, d.store)
+		after := client(t, d.store, config{secretB, []string{secretA}}.apply)
+		for range 2 {
+			if n := must(after.RetireSecret(apikeys.ContextWithActor(ctx, "ann"), apikeys.RetireSecretParams{ID: old}))(t); n != 0 {
+				t.Errorf("got %d hashes removed, want none", n)
+			}
+		}
+		events := must(after.ListEvents(ctx, apikeys.EventFilter{}, apikeys.ListOptions{}))(t).Items
+		if len(events) != 1 || events[0].Action != "secret.retire" || events[0].Actor != "ann" || events[0].Detail["secret"] != old {
+			t.Errorf("got events %+v, want one secret.retire by ann that names the secret", events)
+		}
+	})
+}
+
+// Explain leaves the hash under the new secret to the key's next use.
+func TestExplainAddsNoHash(t *testing.T) {
+	t.Parallel()
+	onAll(t, func(t *testing.T, d database) {
+		ctx := t.Context()
+		before := client(t, d.store)
+		org := must(before.CreateOrganization(ctx, "Acme"))(t).ID
+		text := must(before.CreateKey(ctx, apikeys.CreateKeyParams{OrganizationID: org}))(t).Plaintext.Reveal()
+		after := client(t, d.store, config{secretB, []string{secretA}}.apply)
+		seen := func() int64 { return must(after.CountKeysBySecret(ctx))(t)[0].Keys }
+		if e := must(after.Explain(ctx, text, apikeys.ValidateParams{}))(t); e.Err() != nil || e.Key == nil {
+			t.Errorf("got %v, want a key that is good", e.Err())
+		}
+		if n := seen(); n != 0 {
+			t.Errorf("after Explain: got %d keys under the new secret, want none", n)
+		}
+		must(after.Verify(ctx, text))(t)
+		if n := seen(); n != 1 {
+			t.Errorf("after Verify: got %d keys under the new secret, want 1", n)
+		}
+	})
+}
+
 // Somebody retires the secret too early, while processes still sign with it. They
 // neither issue keys that no other process knows, nor bring the secret back.
 func TestProcessesThatSignWithARetiredSecret(t *testing.T) {

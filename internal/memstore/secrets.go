@@ -162,9 +162,12 @@ func (s *Store) DeleteHashes(ctx context.Context, m apikeys.Mutation, signingID 
 			deleted++
 		}
 	}
-	if deleted > 0 {
-		e := apikeys.EventRecord{Kind: apikeys.KindSecret, Detail: detail(m, map[string]any{"hashes": deleted})}
+	e := apikeys.EventRecord{Kind: apikeys.KindSecret, Detail: detail(m, map[string]any{"hashes": deleted})}
+	switch {
+	case deleted > 0:
 		s.record(m, e, apikeys.Change{Kind: apikeys.ChangeAll})
+	case limit == 0:
+		s.record(m, e)
 	}
 	return deleted, nil
 }

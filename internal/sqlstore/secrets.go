@@ -124,11 +124,15 @@ func (s *Store) CountHashes(ctx context.Context, at time.Time) (map[string]apike
 func (s *Store) DeleteHashes(ctx context.Context, m apikeys.Mutation, signingID string, limit int) (int, error) {
 	var deleted int64
 	prior, err := s.mutate(ctx, m, func(w *work) (err error) {
+		w.about.Kind = apikeys.KindSecret
+		if limit == 0 {
+			w.detail = map[string]any{"hashes": 0}
+			return nil
+		}
 		deleted, err = w.Exec(ctx, s.st.DeleteHashes, signingID, limit)
 		if err == nil && deleted == 0 {
 			return errNothing
 		}
-		w.about.Kind = apikeys.KindSecret
 		w.detail = map[string]any{"hashes": deleted}
 		w.stale = []apikeys.Change{{Kind: apikeys.ChangeAll}}
 		return err

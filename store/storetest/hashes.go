@@ -210,6 +210,18 @@ func deleteHashes(f *fixture) {
 			}
 		}
 	})
+	before, m := f.start(), f.mutation("secret.retire")
+	for range 2 {
+		got, err := f.store.DeleteHashes(f.Context(), m, "signing-2", 0)
+		f.must(err)
+		if got != 0 {
+			f.Fatalf("with a limit of 0: got %d, want 0", got)
+		}
+	}
+	f.wantChanges(before)
+	if events := f.events(apikeys.EventQuery{ID: m.ID}); len(events) != 1 || events[0].Kind != apikeys.KindSecret {
+		f.Fatalf("with a limit of 0: got events %+v, want one about a secret", events)
+	}
 	f.equal("the counts that are left", f.counts(), map[string]apikeys.HashCount{"signing-2": {Keys: 5}, "SIGNING-1": {Keys: 5}})
 	var want []uuid.UUID
 	for _, k := range keys {
