@@ -32,7 +32,7 @@ func (c *Client) ListKeys(ctx context.Context, filter KeyFilter, opts ListOption
 }
 
 func (c *Client) listKeys(ctx context.Context, q KeyQuery, opts ListOptions) (Page[Key], error) {
-	list := fmt.Sprintf("key %q", []any{q.Scope, q.ProjectID, q.ProductID, q.Status, q.Search, q.CreatedBefore, q.ExpiresBefore})
+	list := fmt.Sprintf("key %q", []any{q.Scope, q.ProjectID, q.ProductID, q.Status, q.Search, q.CreatedBefore})
 	records, err := paginate(c, list, opts, func(before uuid.UUID, limit int) ([]KeyRecord, error) {
 		q.Before, q.Limit = before, limit
 		ctx, cancel := c.call(ctx)
@@ -43,15 +43,23 @@ func (c *Client) listKeys(ctx context.Context, q KeyQuery, opts ListOptions) (Pa
 	if err != nil {
 		return Page[Key]{}, err
 	}
-	page := Page[Key]{Items: make([]Key, 0, len(records.Items)), NextCursor: records.NextCursor}
-	for _, r := range records.Items {
+	keys, err := c.publicKeys(records.Items)
+	if err != nil {
+		return Page[Key]{}, err
+	}
+	return Page[Key]{Items: keys, NextCursor: records.NextCursor}, nil
+}
+
+func (c *Client) publicKeys(records []KeyRecord) ([]Key, error) {
+	keys := make([]Key, 0, len(records))
+	for _, r := range records {
 		key, err := c.publicKey(r)
 		if err != nil {
-			return Page[Key]{}, err
+			return nil, err
 		}
-		page.Items = append(page.Items, *key)
+		keys = append(keys, *key)
 	}
-	return page, nil
+	return keys, nil
 }
 
 // Keys iterates over all keys that the filter selects, the newest first, reading a
@@ -61,20 +69,43 @@ func (c *Client) Keys(ctx context.Context, filter KeyFilter) iter.Seq2[*Key, err
 }
 
 // ExpiringKeys iterates over the active keys that will expire within a time from now,
-// the newest first: whose holders should be told. All organizations' keys, or those
-// of the view. It ends after the first error.
+// the earliest end first: whose holders should be told. All organizations' keys, or
+// those of the view. It ends after the first error.
 func (c *Client) ExpiringKeys(ctx context.Context, within time.Duration) iter.Seq2[*Key, error] {
 	q, err := c.query(ctx, KeyFilter{Status: StatusActive})
 	if err == nil && within <= 0 {
 		err = invalid("within", "must be positive: it says how soon a key must expire to be listed")
 	}
-	q.ExpiresBefore = q.Now.Add(within)
-	return eachKey(func(opts ListOptions) (Page[Key], error) {
-		if err != nil {
-			return Page[Key]{}, err
+	q.ExpiresBefore, q.Limit = q.Now.Add(within), maxPage
+	q.Expiring = &ExpiryMark{At: q.Now, ID: uuid.Max} // what ends now has expired
+	return func(yield func(*Key, error) bool) {
+		for n := maxPage; n == maxPage && err == nil; {
+			var page []Key
+			page, err = c.expiringKeys(ctx, q)
+			for i := range page {
+				if !yield(&page[i], nil) {
+					return
+				}
+			}
+			if n = len(page); n > 0 {
+				q.Expiring = &ExpiryMark{At: page[n-1].Metadata.ExpiresAt, ID: page[n-1].ID}
+			}
 		}
-		return c.listKeys(ctx, q, opts)
-	})
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// expiringKeys reads a page of keys in the order of their ends.
+func (c *Client) expiringKeys(ctx context.Context, q KeyQuery) ([]Key, error) {
+	ctx, cancel := c.call(ctx)
+	defer cancel()
+	records, err := c.store.ListKeys(ctx, q)
+	if err != nil {
+		return nil, storeError("list keys", err)
+	}
+	return c.publicKeys(records)
 }
 
 // eachKey iterates over a list, reading a page at a time.

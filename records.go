@@ -188,9 +188,18 @@ type KeyQuery struct {
 	Search        string
 	CreatedBefore time.Time
 	ExpiresBefore time.Time // keys that have an end, before this time
+	// Expiring, if it is not nil, lists keys in the order of their ends, those that end at
+	// the same time by their ids: beginning after this place. For ListKeys only.
+	Expiring      *ExpiryMark
 	EndedBefore   time.Time // keys revoked before this time, or expired at it or before
 	Before        uuid.UUID // ids less than this
 	Limit         int
+}
+
+// ExpiryMark is a place in the order of keys' ends: the end of a key, and its id.
+type ExpiryMark struct {
+	At time.Time
+	ID uuid.UUID
 }
 
 // KeyChange is what UpdateKey does to a key: nil leaves a field as it is.

@@ -82,7 +82,8 @@ type Store interface {
 	KeysByHash(ctx context.Context, hashes []Hash) ([]KeyRecord, error)
 	// GetKey returns a key and all of its secrets, the newest first. ErrNotFound.
 	GetKey(ctx context.Context, ref KeyRef) (KeyRecord, []SecretRecord, error)
-	// ListKeys returns what matches, the greatest id first.
+	// ListKeys returns what matches, the greatest id first; with Expiring, the
+	// earliest end first.
 	ListKeys(ctx context.Context, q KeyQuery) ([]KeyRecord, error)
 	// UpdateKey applies the change to the locked row by [KeyChange.Apply].
 	// ErrNotFound, ErrConflict. Bumps the key, unless nothing changed.

@@ -296,7 +296,8 @@ func TestExpiringKeys(t *testing.T) {
 		issue(-time.Hour)
 		must(c.RevokeKey(ctx, issue(time.Hour), apikeys.RevokeParams{}))(t)
 		foreign := newKey(t, c, apikeys.KeyMetadata{ExpiresAt: clock.Now().Add(time.Hour)})
-		slices.Reverse(want)
+		earliest := issue(time.Minute)
+		want = append([]uuid.UUID{earliest}, want...)
 		list := func(c *apikeys.Client) (ids []uuid.UUID) {
 			for key, err := range c.ExpiringKeys(ctx, 24*time.Hour) {
 				ids = append(ids, must(key, err)(t).ID)
@@ -304,7 +305,7 @@ func TestExpiringKeys(t *testing.T) {
 			return ids
 		}
 		if got := list(c.Scoped(apikeys.Scope{OrganizationID: org})); !slices.Equal(got, want) {
-			t.Errorf("in a view: got %d keys, want the %d of the organization, the newest first", len(got), len(want))
+			t.Errorf("in a view: got %d keys, want the %d of the organization, the earliest end first", len(got), len(want))
 		}
 		if got := list(c); len(got) != len(want)+1 || !slices.Contains(got, foreign.Key.ID) {
 			t.Errorf("got %d keys, want %d", len(got), len(want)+1)

@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -159,7 +160,26 @@ func (s *Store) ListKeys(ctx context.Context, q apikeys.KeyQuery) ([]apikeys.Key
 		return nil, err
 	}
 	defer unlock()
+	if q.Expiring != nil {
+		return s.expiring(q), nil
+	}
 	return s.matching(q, func(apikeys.KeyRecord) bool { return true }), nil
+}
+
+// expiring lists keys in the order of their ends.
+func (s *Store) expiring(q apikeys.KeyQuery) []apikeys.KeyRecord {
+	place := func(k apikeys.KeyRecord) apikeys.ExpiryMark { return apikeys.ExpiryMark{At: k.ExpiresAt, ID: k.ID} }
+	all := q
+	all.Limit = len(s.keys)
+	found := s.matching(all, func(k apikeys.KeyRecord) bool {
+		return !k.ExpiresAt.IsZero() && compareEnds(place(k), *q.Expiring) > 0
+	})
+	slices.SortFunc(found, func(a, b apikeys.KeyRecord) int { return compareEnds(place(a), place(b)) })
+	return found[:min(len(found), q.Limit)]
+}
+
+func compareEnds(a, b apikeys.ExpiryMark) int {
+	return cmp.Or(a.At.Compare(b.At), bytes.Compare(a.ID[:], b.ID[:]))
 }
 
 func (s *Store) matching(q apikeys.KeyQuery, also func(apikeys.KeyRecord) bool) []apikeys.KeyRecord {

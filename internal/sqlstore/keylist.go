@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -24,10 +25,14 @@ func (s *Store) ListKeys(ctx context.Context, q apikeys.KeyQuery) (found []apike
 	return found, err
 }
 
-// keysBy is the statement whose index selects most and is in the order of ids.
+// keysBy is the statement whose index selects most and is in the order of ids, or in
+// that of ends if it is asked for.
 func (s *Store) keysBy(q apikeys.KeyQuery) (query string, args []any) {
 	id := s.dialect.ID
 	switch {
+	case q.Expiring != nil:
+		at := s.dialect.Time(q.Expiring.At)
+		return s.st.KeysExpiring, []any{at, at, id(q.Expiring.ID), s.dialect.Time(endOf(q.ExpiresBefore))}
 	case q.ID != uuid.Nil:
 		return s.st.KeysByID, []any{id(q.ID)}
 	case q.Scope.OwnerID != "":
@@ -41,6 +46,14 @@ func (s *Store) keysBy(q apikeys.KeyQuery) (query string, args []any) {
 	default:
 		return s.st.KeysAll, nil
 	}
+}
+
+// endOf is a time that bounds ends, later than any if it is zero.
+func endOf(before time.Time) time.Time {
+	if before.IsZero() {
+		return time.Date(9999, time.December, 31, 23, 59, 59, 999_999_000, time.UTC)
+	}
+	return before
 }
 
 // keyFilter is all that a query asks but its limit: what the statement is driven

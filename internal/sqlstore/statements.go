@@ -99,6 +99,7 @@ type Statements struct {
 	KeysByOrganization string // organization; keyFilter, page → key
 	KeysAll            string // keyFilter, page → key
 	KeysRevoked        string // revoked before; keyFilter; limit, in any order → key
+	KeysExpiring       string // end, end, id, end before; keyFilter; limit, by end and id → key
 	KeysExpired        string // expired by; keyFilter; limit, in any order → key
 	LockKeys           string // list of ids; keyFilter, page → id, organization_id, locked
 	RevokeKeys         string // revoked_at, revoked_reason, updated_at, list of ids: version + 1

@@ -213,7 +213,7 @@ var sorting = map[string]bool{
 var wanted = map[string]string{
 	"KeysByOwner": "k range apikeys_keys_owner 1058", "KeysByProject": "k range apikeys_keys_project 49",
 	"KeysByProduct": "k range apikeys_keys_product 49", "KeysByOrganization": "k range apikeys_keys_organization 32",
-	"KeysAll": "k range PRIMARY", "KeysRevoked": "k range apikeys_keys_revoked", "KeysExpired": "k range apikeys_keys_expires",
+	"KeysAll": "k range PRIMARY", "KeysRevoked": "k range apikeys_keys_revoked", "KeysExpired": "k range apikeys_keys_expires", "KeysExpiring": "k range apikeys_keys_expires",
 	"KeyByHash": "s const PRIMARY", "KeysByHashes": "s eq_ref PRIMARY", "LockKeys": "k eq_ref PRIMARY", "RevokeKeys": "k eq_ref PRIMARY",
 	"DeleteKeys": "k eq_ref PRIMARY", "DeleteKeyUsage": "u eq_ref PRIMARY", "DeleteKeyHours": "h ref PRIMARY",
 	"ResourcesByOrganization": "r range apikeys_resources_organization", "ResourcesByKind": "r range apikeys_resources_kind",
@@ -295,6 +295,7 @@ func use(t *testing.T, s apikeys.Store, k, other apikeys.KeyRecord) {
 		second(s.ListKeys(ctx, apikeys.KeyQuery{ProductID: k.ProductID, Now: at, Limit: 50})),
 		second(s.ListKeys(ctx, apikeys.KeyQuery{Scope: scope, Now: at, Limit: 50, Before: k.ID})),
 		second(s.ListKeys(ctx, apikeys.KeyQuery{Now: at, Limit: 50})),
+		second(s.ListKeys(ctx, apikeys.KeyQuery{Now: at, ExpiresBefore: later, Expiring: &apikeys.ExpiryMark{At: at}, Limit: 50})),
 		second(s.UpdateKey(ctx, renaming, ref, apikeys.KeyChange{Name: &name})),
 		second(s.UpdateKey(ctx, renaming, ref, apikeys.KeyChange{Name: &name})),
 		second(s.RotateKey(ctx, m(), ref, apikeys.Rotation{Secret: apikeys.SecretRecord{Hash: apikeys.Hash{7}, SigningID: "s", CreatedAt: at}, OldEndsAt: later})),

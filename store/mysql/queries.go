@@ -226,6 +226,11 @@ UPDATE apikeys_keys
 	keysRevoked = selectKeys + `
   FROM apikeys_keys k FORCE INDEX (apikeys_keys_revoked)` + joinUsage + ` WHERE k.revoked_at < ?` + keyFilter + `
  ORDER BY k.revoked_at LIMIT ?`
+	// A comparison of pairs would not use the index.
+	keysExpiring = selectKeys + `
+  FROM apikeys_keys k FORCE INDEX (apikeys_keys_expires)` + joinUsage + `
+ WHERE k.expires_at >= ? AND (k.expires_at > ? OR k.id > ?) AND k.expires_at < ?` + keyFilter + `
+ ORDER BY k.expires_at, k.id LIMIT ?`
 	keysExpired = selectKeys + `
   FROM apikeys_keys k FORCE INDEX (apikeys_keys_expires)` + joinUsage + ` WHERE k.expires_at <= ?` + keyFilter + `
  ORDER BY k.expires_at LIMIT ?`

@@ -71,7 +71,7 @@ const (
        AND (q.unrevoked = 0 OR k.revoked_at IS NULL), false)`
 )
 
-// The rows of arguments, after none, one, two or three others.
+// The rows of arguments, after none, one or more others.
 const (
 	resourceArguments1 = `(VALUES ($2::text, $3::int, $4::uuid, $5::int, $6::uuid, $7::int, $8::text, $9::int, $10::uuid, $11::uuid)) ` + resourceArguments
 	resourceArguments2 = `(VALUES ($3::text, $4::int, $5::uuid, $6::int, $7::uuid, $8::int, $9::text, $10::int, $11::uuid, $12::uuid)) ` + resourceArguments
@@ -89,6 +89,9 @@ const (
 	keyArguments2 = `(VALUES ($3::int, $4::uuid, $5::text, $6::text, $7::int, $8::uuid, $9::int, $10::uuid,
        $11::text, $12::text, $13::timestamptz, $14::text, $15::text, $16::text, $17::timestamptz, $18::timestamptz, $19::timestamptz, $20::timestamptz,
        $21::timestamptz, $22::timestamptz, $23::timestamptz, $24::int, $25::uuid)) ` + keyArguments
+	keyArguments4 = `(VALUES ($5::int, $6::uuid, $7::text, $8::text, $9::int, $10::uuid, $11::int, $12::uuid,
+       $13::text, $14::text, $15::timestamptz, $16::text, $17::text, $18::text, $19::timestamptz, $20::timestamptz, $21::timestamptz, $22::timestamptz,
+       $23::timestamptz, $24::timestamptz, $25::timestamptz, $26::int, $27::uuid)) ` + keyArguments
 )
 
 const (
@@ -282,6 +285,10 @@ SELECT ` + keyColumns + fromKeys + `, ` + keyArguments0 + `
 SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + `
  WHERE k.revoked_at < $1 AND k.id < q.before` + keyFilter + `
  ORDER BY k.revoked_at LIMIT $25`
+	keysExpiring = `
+SELECT ` + keyColumns + fromKeys + `, ` + keyArguments4 + `
+ WHERE k.expires_at >= $1 AND (k.expires_at, k.id) > ($2, $3) AND k.expires_at < $4 AND k.id < q.before` + keyFilter + `
+ ORDER BY k.expires_at, k.id LIMIT $28`
 	keysExpired = `
 SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + `
  WHERE k.expires_at <= $1 AND k.id < q.before` + keyFilter + `

@@ -27,6 +27,7 @@ func TestPlans(t *testing.T) {
 		"KeysByOrganization":      {st.KeysByOrganization, "apikeys_keys_organization (organization_id=? AND id<?)"},
 		"KeysAll":                 {st.KeysAll, "sqlite_autoindex_apikeys_keys_1 (id<?)"},
 		"KeysRevoked":             {st.KeysRevoked, "apikeys_keys_revoked (revoked_at<?)"},
+		"KeysExpiring":            {st.KeysExpiring, "apikeys_keys_expires ("},
 		"KeysExpired":             {st.KeysExpired, "apikeys_keys_expires (expires_at<?)"},
 		"KeyByHash":               {st.KeyByHash, "SEARCH s USING PRIMARY KEY (hash=?)"},
 		"KeysByHashes":            {st.KeysByHashes, "SEARCH s USING PRIMARY KEY (hash=?)"},

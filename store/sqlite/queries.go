@@ -196,6 +196,9 @@ SELECT ` + keyColumns + `, ` + secretColumns + `, o.suspended_at,
 	keysAll            = `SELECT ` + keyColumns + fromKeys + ` WHERE TRUE` + keyPage
 	keysRevoked        = `SELECT ` + keyColumns + fromKeys + ` WHERE k.revoked_at < ?` + keyFilter + `
  ORDER BY k.revoked_at LIMIT ?`
+	keysExpiring = `SELECT ` + keyColumns + fromKeys + `
+ WHERE k.expires_at >= ? AND (k.expires_at, k.id) > (?, ?) AND k.expires_at < ?` + keyFilter + `
+ ORDER BY k.expires_at, k.id LIMIT ?`
 	keysExpired = `SELECT ` + keyColumns + fromKeys + ` WHERE k.expires_at <= ?` + keyFilter + `
  ORDER BY k.expires_at LIMIT ?`
 
@@ -304,7 +307,7 @@ func statements() *sqlstore.Statements {
 		KeyStanding: keyStanding, Key: key, KeyAndSecrets: keyAndSecrets, LockKey: key, UpdateKey: updateKey,
 		KeyByHash: keyByHash, KeysByHashes: keysByHashes,
 		KeysByID: keysByID, KeysByOwner: keysByOwner, KeysByProject: keysByProject, KeysByProduct: keysByProduct,
-		KeysByOrganization: keysByOrganization, KeysAll: keysAll, KeysRevoked: keysRevoked, KeysExpired: keysExpired,
+		KeysByOrganization: keysByOrganization, KeysAll: keysAll, KeysRevoked: keysRevoked, KeysExpired: keysExpired, KeysExpiring: keysExpiring,
 		LockKeys: lockKeys, RevokeKeys: revokeKeys, DeleteKeys: deleteKeys,
 		DeleteKeySecrets: deleteKeySecrets, DeleteKeyUsage: deleteKeyUsage, DeleteKeyHours: deleteKeyHours,
 

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ func listTests() []test {
 		{"by project, product and id", listByBinding},
 		{"by owner, byte for byte", listByOwner},
 		{"search finds text, not patterns", searchText},
+		{"by end", listByEnd},
 		{"search follows renames and rotations", searchFollows},
 		{"filters join", filtersJoin},
 	}
@@ -89,6 +91,50 @@ func listByTimes(f *fixture) {
 	f.wantKeys("ended before", apikeys.KeyQuery{EndedBefore: epoch}, endsBefore, endsAt, revokedBefore, both)
 	f.wantKeys("ended before a microsecond later", apikeys.KeyQuery{EndedBefore: epoch.Add(us)},
 		endsBefore, endsAt, endsAfter, revokedBefore, revokedAt, both)
+}
+
+// Catches: an order of ends that pages by something else; keys that end at one time
+// and are left out, or come twice, where a page ends between them; filters left out.
+func listByEnd(f *fixture) {
+	o, foreign := f.organization(), f.organization()
+	ends := func(o apikeys.ResourceRecord, at time.Time) apikeys.KeyRecord {
+		return f.key(o, func(k *apikeys.KeyRecord) { k.ExpiresAt = at })
+	}
+	const us = time.Microsecond
+	last, other := ends(o, epoch.Add(2*us)), ends(foreign, epoch.Add(us))
+	same := []apikeys.KeyRecord{ends(o, epoch.Add(us)), ends(o, epoch.Add(us)), ends(o, epoch.Add(us))}
+	first, now := ends(o, epoch.Add(-us)), ends(o, epoch)
+	f.key(o)
+	revoked := f.key(o, func(k *apikeys.KeyRecord) { k.ExpiresAt, k.RevokedAt = epoch.Add(us), epoch })
+	want := func(what string, q apikeys.KeyQuery, keys ...apikeys.KeyRecord) {
+		f.Helper()
+		f.equal(what, idsOf(f.list(q), keyID), idsOf(keys, keyID))
+	}
+	scope := apikeys.Scope{OrganizationID: o.ID}
+	active := func(after apikeys.ExpiryMark, limit int) apikeys.KeyQuery {
+		return apikeys.KeyQuery{Scope: scope, Status: apikeys.StatusActive, Now: epoch, Expiring: &after, Limit: limit}
+	}
+	want("all ends", apikeys.KeyQuery{Expiring: &apikeys.ExpiryMark{}},
+		slices.Concat([]apikeys.KeyRecord{first, now}, byID(append(same, other, revoked)...), []apikeys.KeyRecord{last})...)
+	same = byID(same...)
+	whole := append(slices.Clone(same), last)
+	mark := apikeys.ExpiryMark{At: epoch, ID: uuid.Max}
+	want("what ends later", active(mark, 10), whole...)
+	for i, k := range whole {
+		want("a page of one", active(mark, 1), k)
+		mark = apikeys.ExpiryMark{At: k.ExpiresAt, ID: k.ID}
+		want("the rest", active(mark, 10), whole[i+1:]...)
+	}
+	early := active(apikeys.ExpiryMark{At: epoch, ID: uuid.Max}, 10)
+	early.ExpiresBefore = epoch.Add(2 * us)
+	want("what ends soon", early, same...)
+}
+
+// byID sorts keys, the smallest id first.
+func byID(keys ...apikeys.KeyRecord) []apikeys.KeyRecord {
+	sorted := slices.Clone(keys)
+	slices.SortFunc(sorted, func(a, b apikeys.KeyRecord) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	return sorted
 }
 
 // Catches: a filter that is left out of the statement.
