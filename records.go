@@ -190,10 +190,10 @@ type KeyQuery struct {
 	ExpiresBefore time.Time // keys that have an end, before this time
 	// Expiring, if it is not nil, lists keys in the order of their ends, those that end at
 	// the same time by their ids: beginning after this place. For ListKeys only.
-	Expiring      *ExpiryMark
-	EndedBefore   time.Time // keys revoked before this time, or expired at it or before
-	Before        uuid.UUID // ids less than this
-	Limit         int
+	Expiring    *ExpiryMark
+	EndedBefore time.Time // keys revoked before this time, or expired at it or before
+	Before      uuid.UUID // ids less than this
+	Limit       int
 }
 
 // ExpiryMark is a place in the order of keys' ends: the end of a key, and its id.

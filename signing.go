@@ -44,8 +44,8 @@ const (
 
 // CountKeysBySecret tells for each signing secret that this client has or the
 // database knows how many keys hang on it, this client's own first. It counts all
-// keys, of all organizations: it takes about a second for a million, and up to a
-// minute is allowed. A view is refused.
+// keys, of all organizations: that takes seconds for a million, and up to a minute is
+// allowed. A view is refused.
 func (c *Client) CountKeysBySecret(ctx context.Context) ([]SecretUse, error) {
 	if err := c.managesSecrets(); err != nil {
 		return nil, err
