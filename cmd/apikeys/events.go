@@ -42,7 +42,12 @@ func newEvents(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "events [flags]",
 		Short: "List what was changed, by whom, the newest first",
-		Args:  arguments(),
+		Long: `List what was changed, by whom, the newest first: of the whole installation, of one
+organization, or of one key, project or product. The table shows what is different now, --json
+also what was there before. Uses and refusals of keys are no events: see usage --help.`,
+		Example: `  apikeys events --org Acme --limit 20
+  apikeys events --subject 0199d2c4-7b1e-7c3a-9f00-3b1f0e7d5c9a --all --json`,
+		Args: arguments(),
 		RunE: a.client(func(ctx context.Context, c *apikeys.Client, _ []string) error {
 			var filter apikeys.EventFilter
 			var err error
@@ -92,7 +97,12 @@ func newExpiring(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "expiring [flags]",
 		Short: "List the active keys that will expire soon",
-		Args:  arguments(),
+		Long: `List the active keys of all organizations that will expire soon, the earliest first: their
+holders should be told, and rotate or replace them. Keys that have expired, were revoked or are
+disabled are not listed.`,
+		Example: `  apikeys expiring --within 7d
+  apikeys expiring --within 24h --json`,
+		Args: arguments(),
 		RunE: a.client(func(ctx context.Context, c *apikeys.Client, _ []string) error {
 			span, err := readSpan("--within", within)
 			if err != nil {

@@ -170,7 +170,12 @@ func TestDoctor(t *testing.T) {
 			w.wantFinding("secret", failed)
 			w.env[envSecret], w.env[envAccepted] = nextSecret, signingSecret
 			w.wantHealthy()
+			w.must("create", "--org", "Acme") // under the next secret, which is left out now
 			w.env[envSecret] = signingSecret
+			delete(w.env, envAccepted)
+			w.wantFinding("keys", failed)
+			w.env[envAccepted] = nextSecret
+			w.wantHealthy()
 
 			w.realClock = false // months away
 			w.wantFinding("clock", failed)

@@ -2,6 +2,7 @@ package clienttest_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -207,6 +208,59 @@ func TestRetireSecretLosesNothingUnasked(t *testing.T) {
 			t.Errorf("again: got %d, %v; want 0 and no error", n, err)
 		}
 	})
+}
+
+// A first secret that was mistyped locks out the right one. docs/secrets.md has both ways
+// out of it.
+func TestMistypedFirstSecret(t *testing.T) {
+	t.Parallel()
+	right := config{signing: secretB}
+	begin := func(t *testing.T, d database, c config) error {
+		t.Helper()
+		var full apikeys.Config
+		c.apply(&full)
+		client, err := apikeys.New(t.Context(), d.store, full)
+		if err == nil {
+			shut(t, client)
+		}
+		return err
+	}
+	t.Run("known", func(t *testing.T) {
+		t.Parallel()
+		onAll(t, func(t *testing.T, d database) {
+			shut(t, client(t, d.store)) // with secret A
+			wantIs(t, "the right secret", begin(t, d, right), apikeys.ErrInvalidArgument)
+			both := client(t, d.store, config{secretB, []string{secretA}}.apply)
+			must(both.RetireSecret(t.Context(), apikeys.RetireSecretParams{ID: apikeys.NewSecret(secretA).ID()}))(t)
+			if err := begin(t, d, right); err != nil {
+				t.Errorf("the right secret, afterwards: got %v, want no error", err)
+			}
+			wantIs(t, "the wrong secret, afterwards", begin(t, d, config{signing: secretA}), apikeys.ErrInvalidArgument)
+		})
+	})
+	t.Run("lost", func(t *testing.T) {
+		t.Parallel()
+		onAll(t, func(t *testing.T, d database) {
+			shut(t, client(t, d.store))
+			d.exec(t, "DELETE FROM apikeys_settings")
+			if err := begin(t, d, right); err != nil {
+				t.Errorf("the right secret, afterwards: got %v, want no error", err)
+			}
+			wantIs(t, "the wrong secret, afterwards", begin(t, d, config{signing: secretA}), apikeys.ErrInvalidArgument)
+		})
+	})
+}
+
+// exec is what an operator does by hand.
+func (d database) exec(t *testing.T, statement string) {
+	t.Helper()
+	driver := map[string]string{"postgres": "pgx"}[d.Name]
+	if driver == "" {
+		driver = d.Name
+	}
+	db := must(sql.Open(driver, d.dsn))(t)
+	defer db.Close()
+	must(db.ExecContext(t.Context(), statement))(t)
 }
 
 // A secret that no key hangs on is retired with an event that says so, once.
