@@ -5,24 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unique"
 
 	"github.com/google/uuid"
 
 	"github.com/apikeys-platform/apikeys/internal/keycache"
 	"github.com/apikeys-platform/apikeys/internal/leases"
+	"github.com/apikeys-platform/apikeys/internal/token"
 	"github.com/apikeys-platform/apikeys/internal/usage"
 )
 
 // known is a key as the request path knows it: what the store said when it was
 // read, and where its uses and limits are counted. It is shared by many requests
-// and never changed.
+// and never changed. What every request reads comes first: with many keys in use, the
+// time goes into fetching cache lines.
 type known struct {
-	KeyRecord
 	counter *usage.Counter
-	// uses, added to what counter has accepted, is the key's use count.
-	uses int64
 	// subject counts the key's limits, if it has some and the limiter is ours.
 	subject *leases.Subject
+	// until is when the secret or the key ends, whichever comes first; zero: never.
+	// barred says that it was ended or stopped already.
+	until  time.Time
+	barred bool
+	// uses, added to what counter has accepted, is the key's use count.
+	uses int64
+	KeyRecord
+}
+
+// ends tells whether the key may be unusable: usable says whether, and why.
+func (k *known) ends(now time.Time) bool {
+	return k.barred || !k.until.IsZero() && !now.Before(k.until)
 }
 
 // memory is what a client that is not strict remembers of the store. The rules
@@ -155,11 +167,22 @@ func (c *core) changing(stale []Change, write func() error) error {
 	return c.memory.looks.Change(cacheChanges(stale), write)
 }
 
-// recall finds the key that a text hashes to: in memory, or in the store; then m is
-// a new reading of the clock.
-func (c *core) recall(ctx context.Context, text string, hash Hash, m *moment) (*known, error) {
+// recall finds the key that a text belongs to: in memory, or in the store; then m is a
+// new reading of the clock. What is remembered under the hash of a text is the key of
+// just this text, which was parsed when it was loaded: that is not done again.
+//
+// Whatever is not one of ours, by shape or by tag, never reaches the store; of what
+// may be an imported key, the shape is all there is to see.
+func (c *core) recall(ctx context.Context, text string, m *moment) (*known, error) {
+	if !token.Plausible(text) {
+		return c.recallImported(ctx, text, m)
+	}
+	hash := c.signer.Sum(text)
 	if k := c.remembered(hash, m); k != nil {
 		return k, nil
+	}
+	if _, ok := token.Parse(text, c.heads); !ok {
+		return c.recallImported(ctx, text, m)
 	}
 	if !c.shared.Load().tagger.Check(text) {
 		return nil, ErrInvalidKey // forged: the store is not asked
@@ -241,13 +264,37 @@ func (c *core) judge(ctx context.Context, text string, hash Hash) (*KeyRecord, e
 
 // known gives a record what the request path needs beside it.
 func (c *core) known(r KeyRecord) *known {
-	k := &known{KeyRecord: r, counter: c.usage.Counter(r.ID, r.Secret.Number)}
+	r.Scopes = sharedScopes(r.Scopes)
+	k := &known{
+		KeyRecord: r,
+		counter:   c.usage.Counter(r.ID, r.Secret.Number),
+		until:     earliest(r.Secret.EndsAt, r.ExpiresAt),
+		barred:    !r.RevokedAt.IsZero() || !r.DisabledAt.IsZero() || !r.SuspendedAt.IsZero(),
+	}
 	pending, _ := c.usage.Pending(r.ID)
 	k.uses = r.UseCount + pending - k.counter.Accepted()
 	if c.leased != nil && len(r.RateLimits) > 0 {
 		k.subject = c.leased.Subject(keySubject(r.ID), leaseLimits(r.RateLimits))
 	}
 	return k
+}
+
+// sharedScopes returns the same scopes, in strings that all keys which grant them
+// share.
+func sharedScopes(scopes []string) []string {
+	same := make([]string, len(scopes))
+	for i, scope := range scopes {
+		same[i] = unique.Make(scope).Value()
+	}
+	return same
+}
+
+// earliest returns the earlier of two ends; the zero time is none.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // recallBinding tells whose a project and a product are, from memory or the store,

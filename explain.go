@@ -68,13 +68,13 @@ func (c *Client) Explain(ctx context.Context, plaintext string, params ValidateP
 	for _, u := range usableChecks {
 		e.add(u.name, u.check(record, now))
 	}
-	e.add("organization", checkOrganization(record, params))
-	_, resource := c.checkResource(ctx, record, params)
+	e.add("organization", checkOrganization(record, &params))
+	_, resource := c.checkResource(ctx, record, &params)
 	if errors.Is(resource, ErrUnavailable) {
 		return nil, resource
 	}
 	e.add("resource", resource)
-	e.add("scopes", checkScopes(record, params))
+	e.add("scopes", checkScopes(record, &params))
 	return e, c.explainLimits(ctx, e, record, params, now)
 }
 

@@ -70,8 +70,7 @@ func (c *core) charge(ctx context.Context, v *Validation, cost int64, now time.T
 			v.limits, v.n = d.States, len(k.RateLimits)
 			return waited, nil
 		}
-		public := publicDecision(&d, k.RateLimits)
-		return waited, quotaError(k.ID, &public, len(k.RateLimits), cost)
+		return waited, leasedQuotaError(&k.KeyRecord, &d)
 	}
 	return true, c.chargeWith(ctx, v, cost, now)
 }
@@ -151,6 +150,12 @@ func quotaError(keyID uuid.UUID, d *RateDecision, n int, cost int64) error {
 	}
 	e.RetryAfter = max(0, e.ResetAt.Sub(d.Now))
 	return e
+}
+
+// leasedQuotaError is quotaError for a refusal from memory, which has to be cheap.
+func leasedQuotaError(k *KeyRecord, d *leases.Decision) error {
+	resetAt := d.States[d.Refused].ResetAt()
+	return &QuotaError{KeyID: k.ID, Limit: k.RateLimits[d.Refused], ResetAt: resetAt, RetryAfter: max(0, resetAt.Sub(d.Now()))}
 }
 
 // keySubject is what a key's limits are counted under.

@@ -62,10 +62,10 @@ type calls struct {
 	keys, bindings, leases, usage, changes, told atomic.Int64
 }
 
-// refusalCodes are those that Validate can return.
+// refusalCodes are those that Validate can return, the most frequent first.
 var refusalCodes = [...]string{
-	CodeInvalidKey, CodeExpiredKey, CodeRetiredSecret, CodeRevokedKey, CodeDisabledKey, CodeSuspended,
-	CodeInsufficientScope, CodeQuotaExceeded, CodeInvalidArgument, CodeUnavailable, CodeClosed,
+	CodeQuotaExceeded, CodeInvalidKey, CodeExpiredKey, CodeRetiredSecret, CodeRevokedKey, CodeDisabledKey, CodeSuspended,
+	CodeInsufficientScope, CodeInvalidArgument, CodeUnavailable, CodeClosed,
 }
 
 // refusals counts refused validations by code.

@@ -58,13 +58,14 @@ func (c *core) countUse(ctx context.Context, k *known, now time.Time) error {
 // countedRefusals are the codes of refusals that say something of a key. Faults of
 // the store or of the call say nothing of it, and whoever made a key up has none.
 var countedRefusals = [...]string{
-	CodeExpiredKey, CodeRetiredSecret, CodeRevokedKey, CodeDisabledKey, CodeSuspended, CodeInsufficientScope, CodeQuotaExceeded,
+	CodeQuotaExceeded, // the most frequent first
+	CodeExpiredKey, CodeRetiredSecret, CodeRevokedKey, CodeDisabledKey, CodeSuspended, CodeInsufficientScope,
 }
 
 // countRefusal counts that a known key was refused, in the usage history under the
 // error's code and in no use count, and returns the error. It never waits for the
 // store, not even in a strict client.
-func (c *core) countRefusal(k *known, params ValidateParams, err error, now time.Time) error {
+func (c *core) countRefusal(k *known, params *ValidateParams, err error, now time.Time) error {
 	ours, ok := err.(Error) //nolint:errorlint // judging and charging wrap nothing around ours
 	if k == nil || params.SkipUsage || !ok {
 		return err

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/apikeys-platform/apikeys/internal/token"
 )
 
 // ValidateParams says what a key must be good for. The zero value asks that it
@@ -70,22 +68,22 @@ func (c *Client) validate(ctx context.Context, plaintext string, params Validate
 		return Validation{}, err
 	}
 	m := c.moment()
-	k, err := c.judge(ctx, plaintext, params, &m)
+	k, err := c.judge(ctx, plaintext, &params, &m)
 	if err != nil {
-		return Validation{}, c.countRefusal(k, params, err, m.now)
+		return Validation{}, c.countRefusal(k, &params, err, m.now)
 	}
 	v := Validation{key: k}
 	if !params.SkipRateLimit && len(k.RateLimits) > 0 {
 		waited, err := c.charge(ctx, &v, max(params.Cost, 1), m.now)
 		if err != nil {
-			return Validation{}, c.countRefusal(k, params, err, m.now)
+			return Validation{}, c.countRefusal(k, &params, err, m.now)
 		}
 		// After anything that blocked the key is judged again, by a new reading of the
 		// clock: it may have been revoked meanwhile. What was charged is lost then.
 		if waited && c.memory != nil {
 			m = c.moment()
-			if k, err := c.judge(ctx, plaintext, params, &m); err != nil {
-				return Validation{}, c.countRefusal(k, params, err, m.now)
+			if k, err := c.judge(ctx, plaintext, &params, &m); err != nil {
+				return Validation{}, c.countRefusal(k, &params, err, m.now)
 			}
 		}
 	}
@@ -105,14 +103,16 @@ const judgements = 3
 // judge asks everything but the rate limits. Where it has waited, m is a new
 // reading of the clock; and where it has waited for anything but the key, it asks
 // for that again.
-func (c *Client) judge(ctx context.Context, text string, params ValidateParams, m *moment) (*known, error) {
+func (c *Client) judge(ctx context.Context, text string, params *ValidateParams, m *moment) (*known, error) {
 	for range judgements {
 		k, err := c.identify(ctx, text, m)
 		if err != nil {
 			return nil, err
 		}
-		if err := usable(&k.KeyRecord, m.now); err != nil {
-			return k, err
+		if k.ends(m.now) {
+			if err := usable(&k.KeyRecord, m.now); err != nil {
+				return k, err
+			}
 		}
 		waited, err := c.permits(ctx, &k.KeyRecord, params)
 		if err != nil || !waited || c.memory == nil {
@@ -123,17 +123,9 @@ func (c *Client) judge(ctx context.Context, text string, params ValidateParams, 
 	return nil, &unavailableError{op: "read key", cause: ErrConflict}
 }
 
-// identify finds the key that a text belongs to. Whatever is not one of ours, by
-// shape or by tag, never reaches the store; of what may be an imported key, the shape
-// is all there is to see.
+// identify finds the key that a text belongs to.
 func (c *Client) identify(ctx context.Context, text string, m *moment) (*known, error) {
-	var k *known
-	var err error
-	if _, ok := token.Parse(text, c.heads); ok {
-		k, err = c.recall(ctx, text, c.signer.Sum(text), m)
-	} else {
-		k, err = c.recallImported(ctx, text, m)
-	}
+	k, err := c.recall(ctx, text, m)
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +241,7 @@ func checkExpired(k *KeyRecord, now time.Time) error {
 
 // permits asks what the key may be used for, in order. It tells whether it had to
 // wait for the store.
-func (c *Client) permits(ctx context.Context, k *KeyRecord, p ValidateParams) (waited bool, err error) {
+func (c *Client) permits(ctx context.Context, k *KeyRecord, p *ValidateParams) (waited bool, err error) {
 	if err := checkOrganization(k, p); err != nil {
 		return false, err
 	}
@@ -259,7 +251,7 @@ func (c *Client) permits(ctx context.Context, k *KeyRecord, p ValidateParams) (w
 	return waited, checkScopes(k, p)
 }
 
-func checkOrganization(k *KeyRecord, p ValidateParams) error {
+func checkOrganization(k *KeyRecord, p *ValidateParams) error {
 	if p.OrganizationID != uuid.Nil && p.OrganizationID != k.OrganizationID {
 		return notFor(k, KindOrganization)
 	}
@@ -270,7 +262,10 @@ func checkOrganization(k *KeyRecord, p ValidateParams) error {
 // the key is bound to must be what is asked; what it leaves open must belong to
 // its organization; and where a project and a product are both named, by the
 // request or by the key, they must be linked.
-func (c *Client) checkResource(ctx context.Context, k *KeyRecord, p ValidateParams) (waited bool, err error) {
+func (c *Client) checkResource(ctx context.Context, k *KeyRecord, p *ValidateParams) (waited bool, err error) {
+	if p.ProjectID == uuid.Nil && p.ProductID == uuid.Nil {
+		return false, checkOwnLink(k)
+	}
 	project, ok := agree(p.ProjectID, k.ProjectID)
 	if !ok {
 		return false, notFor(k, KindProject)
@@ -279,7 +274,7 @@ func (c *Client) checkResource(ctx context.Context, k *KeyRecord, p ValidatePara
 	if !ok {
 		return false, notFor(k, KindProduct)
 	}
-	if p.ProjectID == uuid.Nil && p.ProductID == uuid.Nil || project == k.ProjectID && product == k.ProductID {
+	if project == k.ProjectID && product == k.ProductID {
 		return false, checkOwnLink(k)
 	}
 	b, waited, err := c.recallBinding(ctx, project, product)
@@ -306,7 +301,7 @@ func checkOwnLink(k *KeyRecord) error {
 	return nil
 }
 
-func checkAsked(k *KeyRecord, p ValidateParams, project, product uuid.UUID, b Binding) error {
+func checkAsked(k *KeyRecord, p *ValidateParams, project, product uuid.UUID, b Binding) error {
 	if project != uuid.Nil && b.ProjectOrganizationID != k.OrganizationID {
 		return notFor(k, KindProject)
 	}
@@ -326,7 +321,7 @@ func notFor(k *KeyRecord, kind ResourceKind) error {
 	return &InsufficientScopeError{KeyID: k.ID, Resource: string(kind)}
 }
 
-func checkScopes(k *KeyRecord, p ValidateParams) error {
+func checkScopes(k *KeyRecord, p *ValidateParams) error {
 	if p.AnyScope && (len(p.Scopes) == 0 || coversAny(k.Scopes, p.Scopes)) {
 		return nil
 	}

@@ -65,6 +65,13 @@ func Parse(s string, heads []string) (head string, ok bool) {
 	return heads[i], true
 }
 
+// Plausible reports whether s could have the shape of a key, by a look at its length and two of its bytes: what it
+// refuses, [Parse] refuses too, whatever the heads.
+func Plausible(s string) bool {
+	n := len(s) - SuffixLen - 1
+	return n >= 1 && n <= MaxHeadLen && s[n] == '_' && s[0] >= 'a' && s[0] <= 'z'
+}
+
 // Hint shortens a key for display: head_, the first 4 characters of the body, an ellipsis (U+2026) and the last 4
 // of the tag. That gives away 24 of the body's 256 bits. Of anything that is not shaped like a key it shows
 // nothing but the ellipsis. A hint is not unique and identifies nothing.
