@@ -52,12 +52,17 @@ type moment struct {
 	now  time.Time // by Config.Now: what expiry is judged by and uses are stored with
 }
 
-func (c *core) moment() moment {
-	m := moment{real: time.Now()}
+// read makes m a new reading of the clock.
+func (c *core) read(m *moment) {
+	m.real = time.Now()
 	m.now = m.real
 	if c.ownClock {
 		m.now = c.clock()
 	}
+}
+
+func (c *core) moment() (m moment) {
+	c.read(&m)
 	return m
 }
 
@@ -208,7 +213,7 @@ func (c *core) load(ctx context.Context, text string, hash Hash, m *moment) (k *
 	} else {
 		k, err = c.find(ctx, text, hash, keycache.At(m.real))
 	}
-	*m = c.moment()
+	c.read(m)
 	return k, err
 }
 

@@ -62,30 +62,19 @@ type calls struct {
 	keys, bindings, leases, usage, changes, told atomic.Int64
 }
 
-// refusalCodes are those that Validate can return, the most frequent first.
+// refusalCodes are those that Validate can return. The first say something of a key,
+// the most frequent first; the others are faults of the store or of the call, and of
+// whoever made a key up.
 var refusalCodes = [...]string{
-	CodeQuotaExceeded, CodeInvalidKey, CodeExpiredKey, CodeRetiredSecret, CodeRevokedKey, CodeDisabledKey, CodeSuspended,
-	CodeInsufficientScope, CodeInvalidArgument, CodeUnavailable, CodeClosed,
+	CodeQuotaExceeded, CodeExpiredKey, CodeRetiredSecret, CodeRevokedKey, CodeDisabledKey, CodeSuspended, CodeInsufficientScope,
+	CodeInvalidKey, CodeInvalidArgument, CodeUnavailable, CodeClosed,
 }
+
+// refusalsOfKeys is how many of them say something of a key.
+const refusalsOfKeys = 7
 
 // refusals counts refused validations by code.
 type refusals [len(refusalCodes)]atomic.Int64
-
-// note counts an error of Validate, and returns it.
-func (r *refusals) note(err error) error {
-	ours, ok := err.(Error) //nolint:errorlint // Validate wraps nothing around ours
-	if !ok {
-		return err
-	}
-	code := ours.Code()
-	for i, known := range refusalCodes {
-		if known == code {
-			r[i].Add(1)
-			break
-		}
-	}
-	return err
-}
 
 // Stats tells what the client did since it was made; all views share one count.
 func (c *Client) Stats() Stats {

@@ -22,7 +22,7 @@ func (c *core) startUsage(interval time.Duration) {
 		Interval: interval,
 		Timeout:  c.opTimeout,
 		Send:     c.sendUsage,
-		Outcomes: countedRefusals[:],
+		Outcomes: refusalCodes[:refusalsOfKeys],
 		Unknown:  mayBeDone,
 		OnError: func(err error) {
 			c.log.Warn("apikeys: uses not written; they are kept and sent again", "error", err)
@@ -55,27 +55,24 @@ func (c *core) countUse(ctx context.Context, k *known, now time.Time) error {
 	return storeError("count use", k.counter.AcceptNow(ctx, now))
 }
 
-// countedRefusals are the codes of refusals that say something of a key. Faults of
-// the store or of the call say nothing of it, and whoever made a key up has none.
-var countedRefusals = [...]string{
-	CodeQuotaExceeded, // the most frequent first
-	CodeExpiredKey, CodeRetiredSecret, CodeRevokedKey, CodeDisabledKey, CodeSuspended, CodeInsufficientScope,
-}
-
-// countRefusal counts that a known key was refused, in the usage history under the
-// error's code and in no use count, and returns the error. It never waits for the
-// store, not even in a strict client.
-func (c *core) countRefusal(k *known, params *ValidateParams, err error, now time.Time) error {
-	ours, ok := err.(Error) //nolint:errorlint // judging and charging wrap nothing around ours
-	if k == nil || params.SkipUsage || !ok {
+// refuse counts a refused validation, and returns the error: by its code in Stats, and
+// when it says something of a known key, in the key's usage history, though in no use
+// count. It never waits for the store, not even in a strict client.
+func (c *core) refuse(k *known, params *ValidateParams, err error, now time.Time) error {
+	ours, ok := err.(Error) //nolint:errorlint // Validate wraps nothing around ours
+	if !ok {
 		return err
 	}
-	code := ours.Code()
-	if slices.Contains(countedRefusals[:], code) {
-		k.counter.Refuse(code, now)
+	i := slices.Index(refusalCodes[:], ours.Code())
+	if i < 0 {
+		return err
 	}
-	if code == CodeRetiredSecret {
-		c.hook.retiredUse(&k.KeyRecord, now)
+	c.refused[i].Add(1)
+	if i < refusalsOfKeys && k != nil && !params.SkipUsage {
+		k.counter.Refuse(refusalCodes[i], now)
+		if refusalCodes[i] == CodeRetiredSecret {
+			c.hook.retiredUse(&k.KeyRecord, now)
+		}
 	}
 	return err
 }

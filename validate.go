@@ -28,7 +28,7 @@ type ValidateParams struct {
 	SkipUsage     bool
 }
 
-func (p ValidateParams) check() error {
+func (p *ValidateParams) check() error {
 	if p.Cost < 0 {
 		return invalid("Cost", "is negative; 0 means 1")
 	}
@@ -52,48 +52,49 @@ func (c *Client) Verify(ctx context.Context, plaintext string) (*Key, error) {
 // documentation for the order, and [Client.Explain] for all of the answers. A
 // request that is refused counts neither as a use nor against a limit; when the key
 // is known, [Client.KeyUsage] tells why and how often.
-func (c *Client) Validate(ctx context.Context, plaintext string, params ValidateParams) (Validation, error) {
-	v, err := c.validate(ctx, plaintext, params)
-	if err != nil {
-		return Validation{}, c.refused.note(err)
+func (c *Client) Validate(ctx context.Context, plaintext string, params ValidateParams) (v Validation, err error) {
+	var m moment
+	if err := c.validate(ctx, plaintext, &params, &m, &v); err != nil {
+		return Validation{}, c.refuse(v.key, &params, err, m.now)
 	}
 	return v, nil
 }
 
-func (c *Client) validate(ctx context.Context, plaintext string, params ValidateParams) (Validation, error) {
+// validate fills in v: its key as soon as it is known, the rest when it was accepted.
+// m is when that was.
+func (c *Client) validate(ctx context.Context, plaintext string, params *ValidateParams, m *moment, v *Validation) (err error) {
 	if err := c.ready(); err != nil {
-		return Validation{}, err
+		return err
 	}
 	if err := params.check(); err != nil {
-		return Validation{}, err
+		return err
 	}
-	m := c.moment()
-	k, err := c.judge(ctx, plaintext, &params, &m)
-	if err != nil {
-		return Validation{}, c.countRefusal(k, &params, err, m.now)
+	c.read(m)
+	if v.key, err = c.judge(ctx, plaintext, params, m); err != nil {
+		return err
 	}
-	v := Validation{key: k}
-	if !params.SkipRateLimit && len(k.RateLimits) > 0 {
-		waited, err := c.charge(ctx, &v, max(params.Cost, 1), m.now)
+	if !params.SkipRateLimit && len(v.key.RateLimits) > 0 {
+		waited, err := c.charge(ctx, v, max(params.Cost, 1), m.now)
 		if err != nil {
-			return Validation{}, c.countRefusal(k, &params, err, m.now)
+			return err
 		}
 		// After anything that blocked the key is judged again, by a new reading of the
 		// clock: it may have been revoked meanwhile. What was charged is lost then.
 		if waited && c.memory != nil {
-			m = c.moment()
-			if k, err := c.judge(ctx, plaintext, &params, &m); err != nil {
-				return Validation{}, c.countRefusal(k, &params, err, m.now)
+			c.read(m)
+			if k, err := c.judge(ctx, plaintext, params, m); err != nil {
+				v.key = k
+				return err
 			}
 		}
 	}
 	if !params.SkipUsage {
-		if err := c.countUse(ctx, k, m.now); err != nil {
-			return Validation{}, err
+		if err := c.countUse(ctx, v.key, m.now); err != nil {
+			return err
 		}
 		v.used = m.now
 	}
-	return v, nil
+	return nil
 }
 
 // judgements bounds how often a key is judged because something else was waited
@@ -118,7 +119,7 @@ func (c *Client) judge(ctx context.Context, text string, params *ValidateParams,
 		if err != nil || !waited || c.memory == nil {
 			return k, err
 		}
-		*m = c.moment()
+		c.read(m)
 	}
 	return nil, &unavailableError{op: "read key", cause: ErrConflict}
 }
