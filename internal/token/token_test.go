@@ -340,3 +340,32 @@ func FuzzParse(f *testing.F) {
 		tagger.Check(s)
 	})
 }
+
+// What is refused at a glance would be refused by Parse, whatever the heads; and what
+// begins as no head can is refused at a glance.
+func TestPlausible(t *testing.T) {
+	t.Parallel()
+	suffix := "_" + strings.Repeat("a", token.SuffixLen)
+	for s, want := range map[string]bool{
+		"sk" + suffix: true, "a" + suffix: true, strings.Repeat("a", token.MaxHeadLen) + suffix: true,
+		"": false, "sk": false, suffix: false, "sk" + suffix[1:]: false, "\x00k" + suffix: false, "Sk" + suffix: false,
+		strings.Repeat("a", token.MaxHeadLen+1) + suffix: false, strings.Repeat("A", 1<<20): false,
+	} {
+		if got := token.Plausible(s); got != want {
+			t.Errorf("%.80q: got %t, want %t", s, got, want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		s := rapid.OneOf(rapid.String(), rapid.StringMatching(`[a-z0-9_A]{0,70}_[0-9A-Za-z_]{48,50}`)).Draw(t, "text")
+		if len(s) <= token.SuffixLen || token.Plausible(s) {
+			return
+		}
+		head := s[:len(s)-token.SuffixLen-1]
+		if token.CheckHead(head) != nil {
+			return // no client has it
+		}
+		if _, ok := token.Parse(s, []string{head}); ok {
+			t.Fatalf("%q is a key with the head %q, and was refused at a glance", s, head)
+		}
+	})
+}
