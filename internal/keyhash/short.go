@@ -106,7 +106,7 @@ func (s *short) compress(from []byte, n int) (chain Hash, ok bool) {
 	}
 	s.blocks[n] = 0x80
 	clear(s.blocks[n+1 : size-8])
-	binary.BigEndian.PutUint64(s.blocks[size-8:size], uint64(sha256.BlockSize+n)*8) //nolint:gosec // not negative
+	binary.BigEndian.PutUint64(s.blocks[size-8:size], uint64(sha256.BlockSize+n)*8)
 	if s.load.UnmarshalBinary(from) != nil {
 		return chain, false
 	}
