@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -40,7 +41,7 @@ func TestLostAnswers(t *testing.T) {
 				{KeyID: used.ID, Secret: 1, Hour: testTime.Truncate(time.Hour), Outcome: apikeys.OutcomeAccepted, Count: 1, LastAt: testTime},
 			}})
 		}, true},
-		"to a lease": {"UPDATE apikeys_windows", func(s apikeys.Store) error {
+		"to a lease": {"INSERT INTO apikeys_windows AS w", func(s apikeys.Store) error {
 			_, err := s.TakeLeases(t.Context(), []apikeys.LeaseRequest{lease})
 			return err
 		}, false},
@@ -70,5 +71,45 @@ func TestLostAnswers(t *testing.T) {
 	events, err := direct.ListEvents(t.Context(), apikeys.EventQuery{ID: create.ID, Limit: 2})
 	if err != nil || len(events) != 1 {
 		t.Errorf("got %d events, %v, want one of a mutation that was repeated", len(events), err)
+	}
+}
+
+// A commit is on its way, or its answer is, when the context ends: nobody knows what came
+// of it, however the connection sends its statements. Repeating it does it once.
+func TestCommitWithoutAnAnswer(t *testing.T) {
+	t.Parallel()
+	dsn := testdb.Postgres(t)
+	direct := openMigrated(t, dsn)
+	createOrganization(t, direct)
+	for _, mode := range []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"} {
+		for name, mishap := range map[string]testdb.Mishap{"the commit is lost": testdb.Swallow, "the answer is lost": testdb.Mute} {
+			t.Run(mode+", "+name, func(t *testing.T) {
+				t.Parallel()
+				p := testdb.ProxyPostgres(t, dsn)
+				s := open(t, with(t, p.DSN, "default_query_exec_mode="+mode))
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				p.Befall(func(packet []byte) testdb.Mishap {
+					if !bytes.Contains(packet, []byte("commit\x00")) {
+						return testdb.Pass
+					}
+					cancel()
+					return mishap
+				})
+				m, keys := mutation(), []apikeys.KeyRecord{newKey(), newKey(), newKey()}
+				if _, err := s.CreateKeys(ctx, m, keys); !errors.Is(err, apikeys.ErrOutcomeUnknown) {
+					t.Errorf("got error %v, want ErrOutcomeUnknown", err)
+				}
+				p.Heal()
+				p.ResetAll() // or the driver goes on waiting for the end of what it gave up
+				faults, err := s.CreateKeys(t.Context(), m, keys)
+				if err := errors.Join(append(faults, err)...); err != nil {
+					t.Errorf("repeated: got error %v, want none", err)
+				}
+				if events, err := direct.ListEvents(t.Context(), apikeys.EventQuery{ID: m.ID, Limit: 2}); err != nil || len(events) != 1 {
+					t.Errorf("got %d events, %v, want 1", len(events), err)
+				}
+			})
+		}
 	}
 }
