@@ -84,3 +84,15 @@ func BenchmarkValidateImported(b *testing.B) {
 		}
 	})
 }
+
+// A key whose window is full is refused from memory.
+func BenchmarkValidateRefused(b *testing.B) {
+	c := apikeystest.New(b, func(c *apikeys.Config) { c.UsageFlushInterval, c.Now = 0, nil })
+	text := c.IssueLimited(apikeys.PerDay(0)).Plaintext.Reveal()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Validate(b.Context(), text, apikeys.ValidateParams{}); err == nil {
+			b.Fatal("accepted")
+		}
+	}
+}
