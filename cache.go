@@ -27,6 +27,11 @@ type known struct {
 	// barred says that it was ended or stopped already.
 	until  time.Time
 	barred bool
+	// bound says that a project or a product is named, so that it matters whether they
+	// are linked.
+	bound bool
+	// limits is how many rate limits there are.
+	limits int
 	// uses, added to what counter has accepted, is the key's use count.
 	uses int64
 	KeyRecord
@@ -274,6 +279,8 @@ func (c *core) known(r KeyRecord) *known {
 		KeyRecord: r,
 		counter:   c.usage.Counter(r.ID, r.Secret.Number),
 		until:     earliest(r.Secret.EndsAt, r.ExpiresAt),
+		bound:     r.ProjectID != uuid.Nil || r.ProductID != uuid.Nil,
+		limits:    len(r.RateLimits),
 		barred:    !r.RevokedAt.IsZero() || !r.DisabledAt.IsZero() || !r.SuspendedAt.IsZero(),
 	}
 	pending, _ := c.usage.Pending(r.ID)

@@ -28,6 +28,11 @@ type ValidateParams struct {
 	SkipUsage     bool
 }
 
+// anything tells that a key need not be for anything in particular.
+func (p *ValidateParams) anything() bool {
+	return len(p.Scopes) == 0 && p.OrganizationID == uuid.Nil && p.ProjectID == uuid.Nil && p.ProductID == uuid.Nil
+}
+
 func (p *ValidateParams) check() error {
 	if p.Cost < 0 {
 		return invalid("Cost", "is negative; 0 means 1")
@@ -73,7 +78,7 @@ func (c *Client) validate(ctx context.Context, plaintext string, params *Validat
 	if v.key, err = c.judge(ctx, plaintext, params, m); err != nil {
 		return err
 	}
-	if !params.SkipRateLimit && len(v.key.RateLimits) > 0 {
+	if !params.SkipRateLimit && v.key.limits > 0 {
 		waited, err := c.charge(ctx, v, max(params.Cost, 1), m.now)
 		if err != nil {
 			return err
@@ -114,6 +119,9 @@ func (c *Client) judge(ctx context.Context, text string, params *ValidateParams,
 			if err := usable(&k.KeyRecord, m.now); err != nil {
 				return k, err
 			}
+		}
+		if !k.bound && params.anything() {
+			return k, nil
 		}
 		waited, err := c.permits(ctx, &k.KeyRecord, params)
 		if err != nil || !waited || c.memory == nil {

@@ -17,16 +17,17 @@ const aside = -1
 
 // lease is what may be charged to one window. All but remaining is fixed: more of
 // the same window makes a new lease, which takes over what is left of this one.
+//
+// What a charge reads comes first, and fills a cache line.
 type lease struct {
 	remaining atomic.Int64 // aside: not here
 
-	rest  int64 // what the store had left; 0: the lease is the last of its window
-	reset int64 // the window's end, by the clock that defines it, in microseconds
-
-	end   time.Time     // with the monotonic reading
-	wall  int64         // end by the wall clock, in microseconds
-	from  int64         // no earlier than this, in microseconds
+	rest  int64         // what the store had left; 0: the lease is the last of its window
+	reset int64         // the window's end, by the clock that defines it, in microseconds
+	end   time.Time     // by both clocks
 	tail  time.Duration // from end to the end of the window
+	from  int64         // no earlier than this, in microseconds
+
 	grace time.Duration // from end to when it can be forgotten
 
 	size int64     // remaining, at first
@@ -46,7 +47,6 @@ func (c *clock) newLease(reset time.Time, span, until time.Duration, sent time.T
 		l.tail = max(0, until>>driftShift)
 		l.end = sent.Add(until - l.tail)
 	}
-	l.wall = l.end.UnixMicro()
 	return l
 }
 
@@ -64,7 +64,7 @@ func (l *lease) left(now time.Time) time.Duration {
 	if wall < l.from {
 		return 0
 	}
-	return min(l.end.Sub(now), time.Duration(l.wall-wall)*time.Microsecond)
+	return min(l.end.Sub(now), time.Duration(l.end.UnixMicro()-wall)*time.Microsecond)
 }
 
 func (l *lease) live(now time.Time) bool { return l.left(now) > 0 }

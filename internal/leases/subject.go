@@ -12,13 +12,13 @@ import (
 // once.
 type Subject struct {
 	limiter *Limiter
-	key     subjectKey
 	n       int // limits
 	invalid bool
 
 	// leases change under mu only. Those of a subject with several limits are also
 	// charged under mu only.
 	leases [MaxLimits]atomic.Pointer[lease]
+	key    subjectKey
 
 	mu      sync.Mutex // comes before a shard's and the queue's
 	flight  *flight    // the request to the store that is under way
