@@ -92,7 +92,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a view's key check dropped", file: "validate.go",
-		old: "	if !c.inView(k) {\n		return nil, ErrInvalidKey\n	}\n	return k, nil", new: "	return k, nil",
+		old: "	if !c.inView(&k.KeyRecord) {\n		return nil, ErrInvalidKey\n	}\n	return k, nil", new: "	return k, nil",
 		tests: []string{root},
 	},
 	{
@@ -137,7 +137,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "refusals are counted as uses", file: "usage.go",
-		old: "		k.counter.Refuse(code, now)\n", new: "		k.counter.Accept(now)\n",
+		old: "		k.counter.Refuse(refusalCodes[i], now)\n", new: "		k.counter.Accept(now)\n",
 		tests: []string{root},
 	},
 	{
