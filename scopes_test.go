@@ -328,7 +328,7 @@ func TestChildNeverMayMoreThanItsParent(t *testing.T) {
 			t.Fatalf("%q grants %q, which covers %q, which it does not cover itself", parent, child, r)
 		}
 	})
-	if covered == 0 {
+	if covered == 0 && !testing.Short() { // which draws a handful
 		t.Error("no case drawn in which the child may do anything")
 	}
 }
