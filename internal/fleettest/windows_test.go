@@ -91,7 +91,7 @@ type windows struct {
 // newWindows lets a fleet demand twice the limit of windows of a second, for some seconds.
 func newWindows(t *testing.T, d stores.Database, seconds int) windows {
 	t.Helper()
-	limit := testdb.Dose(200, 1000)
+	limit := testdb.Dose(50, 1000) // a busy machine has to demand twice as much
 	client, at := newPlace(t, d)
 	key := issue(t, client, apikeys.PerSecond(int64(limit)), apikeys.PerHour(1<<40))
 	return windows{int64(limit), demanded{
