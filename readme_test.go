@@ -85,6 +85,21 @@ func bare(code string) string {
 	return strings.Join(lines, "\n")
 }
 
+// The README's session is part of the one in docs/http.md, which examples/server runs.
+func TestReadmeSessionIsRun(t *testing.T) {
+	t.Parallel()
+	readme, guide := string(must(os.ReadFile("README.md"))(t)), string(must(os.ReadFile("docs/http.md"))(t))
+	session := regexp.MustCompile("(?s)```console\n(.*?)```").FindStringSubmatch(readme)
+	if session == nil {
+		t.Fatal("the README has no session")
+	}
+	for i, exchange := range strings.Split(session[1], "$ ") {
+		if i > 0 && !strings.Contains(guide, "\n$ "+exchange) {
+			t.Errorf("docs/http.md does not have: %s", exchange)
+		}
+	}
+}
+
 // Each command that the README tells people to type is tried, as far as a test can.
 func TestReadmeCommands(t *testing.T) {
 	t.Parallel()
