@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
-	"unique"
 
 	"github.com/google/uuid"
 
@@ -23,24 +23,17 @@ type known struct {
 	counter *usage.Counter
 	// subject counts the key's limits, if it has some and the limiter is ours.
 	subject *leases.Subject
-	// until is when the secret or the key ends, whichever comes first; zero: never.
-	// barred says that it was ended or stopped already.
-	until  time.Time
-	barred bool
-	// bound says that a project or a product is named, so that it matters whether they
-	// are linked.
-	bound bool
-	// limits is how many rate limits there are.
-	limits int
+	// until is when the secret or the key ends, whichever comes first, in microseconds
+	// since the Unix epoch: from then on usable has to be asked. Of one that was ended
+	// or stopped already it is the beginning of time, of one that never ends the end.
+	until int64
 	// uses, added to what counter has accepted, is the key's use count.
 	uses int64
 	KeyRecord
 }
 
 // ends tells whether the key may be unusable: usable says whether, and why.
-func (k *known) ends(now time.Time) bool {
-	return k.barred || !k.until.IsZero() && !now.Before(k.until)
-}
+func (k *known) ends(now time.Time) bool { return now.UnixMicro() >= k.until }
 
 // memory is what a client that is not strict remembers of the store. The rules
 // that keep it honest stand in package keycache.
@@ -274,14 +267,10 @@ func (c *core) judge(ctx context.Context, text string, hash Hash) (*KeyRecord, e
 
 // known gives a record what the request path needs beside it.
 func (c *core) known(r KeyRecord) *known {
-	r.Scopes = sharedScopes(r.Scopes)
 	k := &known{
 		KeyRecord: r,
 		counter:   c.usage.Counter(r.ID, r.Secret.Number),
-		until:     earliest(r.Secret.EndsAt, r.ExpiresAt),
-		bound:     r.ProjectID != uuid.Nil || r.ProductID != uuid.Nil,
-		limits:    len(r.RateLimits),
-		barred:    !r.RevokedAt.IsZero() || !r.DisabledAt.IsZero() || !r.SuspendedAt.IsZero(),
+		until:     end(&r),
 	}
 	pending, _ := c.usage.Pending(r.ID)
 	k.uses = r.UseCount + pending - k.counter.Accepted()
@@ -291,22 +280,18 @@ func (c *core) known(r KeyRecord) *known {
 	return k
 }
 
-// sharedScopes returns the same scopes, in strings that all keys which grant them
-// share.
-func sharedScopes(scopes []string) []string {
-	same := make([]string, len(scopes))
-	for i, scope := range scopes {
-		same[i] = unique.Make(scope).Value()
+// end is what known.until says.
+func end(r *KeyRecord) int64 {
+	if !r.RevokedAt.IsZero() || !r.DisabledAt.IsZero() || !r.SuspendedAt.IsZero() {
+		return math.MinInt64
 	}
-	return same
-}
-
-// earliest returns the earlier of two ends; the zero time is none.
-func earliest(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
+	until := int64(math.MaxInt64)
+	for _, t := range [...]time.Time{r.Secret.EndsAt, r.ExpiresAt} {
+		if !t.IsZero() {
+			until = min(until, t.UnixMicro())
+		}
 	}
-	return a
+	return until
 }
 
 // recallBinding tells whose a project and a product are, from memory or the store,

@@ -67,7 +67,7 @@ func (c *core) charge(ctx context.Context, v *Validation, cost int64, now time.T
 			}
 		}
 		if d.Allowed {
-			v.limits, v.n = d.States, k.limits
+			v.limits, v.n = d.States, k.subject.Limits()
 			return waited, nil
 		}
 		return waited, leasedQuotaError(&k.KeyRecord, &d)

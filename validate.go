@@ -78,7 +78,7 @@ func (c *Client) validate(ctx context.Context, plaintext string, params *Validat
 	if v.key, err = c.judge(ctx, plaintext, params, m); err != nil {
 		return err
 	}
-	if !params.SkipRateLimit && v.key.limits > 0 {
+	if !params.SkipRateLimit && (v.key.subject != nil || len(v.key.RateLimits) > 0) {
 		waited, err := c.charge(ctx, v, max(params.Cost, 1), m.now)
 		if err != nil {
 			return err
@@ -120,7 +120,7 @@ func (c *Client) judge(ctx context.Context, text string, params *ValidateParams,
 				return k, err
 			}
 		}
-		if !k.bound && params.anything() {
+		if params.anything() && k.ProjectID == uuid.Nil && k.ProductID == uuid.Nil {
 			return k, nil
 		}
 		waited, err := c.permits(ctx, &k.KeyRecord, params)

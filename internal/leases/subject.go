@@ -27,6 +27,9 @@ type Subject struct {
 	slot    int        // there; guarded by the shard's lock
 }
 
+// Limits is how many limits the subject has.
+func (s *Subject) Limits() int { return s.n }
+
 // set is one lease for each limit, or nil.
 type set [MaxLimits]*lease
 

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"encoding/json"
 	"strings"
+	"unique"
 
 	"github.com/google/uuid"
 
@@ -65,6 +66,9 @@ func (k *keyRow) record() (apikeys.KeyRecord, error) {
 	k.Custom = k.custom
 	if err := json.Unmarshal(k.scopes, &k.Scopes); err != nil {
 		return apikeys.KeyRecord{}, errBadColumn("scopes")
+	}
+	for i, scope := range k.Scopes {
+		k.Scopes[i] = unique.Make(scope).Value() // many keys grant the same: they share its bytes
 	}
 	var err error
 	k.RateLimits, err = decodeLimits(k.limits)
