@@ -25,19 +25,17 @@ type postgresLock struct {
 
 // Lock implements goose's lock.Locker. It tries again and again instead of waiting
 // in the server: a statement that waits keeps a snapshot, for which a CREATE INDEX
-// CONCURRENTLY of a later migration would wait in turn.
+// CONCURRENTLY of a later migration would wait in turn. Each try is a transaction of
+// its own: behind a pooler with few connections, those who wait in one would leave
+// none for the one who has the lock.
 func (l *postgresLock) Lock(ctx context.Context, db *sql.DB) error {
 	if db.Stats().MaxOpenConnections == 1 {
 		return errOneConnection
 	}
 	wait, cancel := context.WithTimeoutCause(ctx, patience, ErrLocked)
 	defer cancel()
-	if err := l.begin(wait, db); err != nil {
-		return err
-	}
 	for {
-		var got bool
-		err := l.tx.QueryRowContext(wait, "SELECT pg_try_advisory_xact_lock("+postgresLockKey+")").Scan(&got)
+		got, err := l.try(wait, db)
 		if err == nil && got {
 			return nil
 		}
@@ -45,10 +43,21 @@ func (l *postgresLock) Lock(ctx context.Context, db *sql.DB) error {
 			pause(wait)
 		}
 		if err != nil || wait.Err() != nil {
-			_ = l.Unlock(ctx, db)
 			return whyEnded(wait, err)
 		}
 	}
+}
+
+// try takes the lock, and keeps the transaction, if nobody has it.
+func (l *postgresLock) try(wait context.Context, db *sql.DB) (got bool, err error) {
+	if err := l.begin(wait, db); err != nil {
+		return false, err
+	}
+	err = l.tx.QueryRowContext(wait, "SELECT pg_try_advisory_xact_lock("+postgresLockKey+")").Scan(&got)
+	if err != nil || !got {
+		_ = l.Unlock(wait, db)
+	}
+	return got, err
 }
 
 // begin begins the transaction. It must outlive the wait, which database/sql would

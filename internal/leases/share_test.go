@@ -269,8 +269,9 @@ func TestFollowersShareOneRequestAndSubjectsOneCall(t *testing.T) {
 		if got := len(store.requests); got != 200 {
 			t.Errorf("requests: got %d, want 200", got)
 		}
-		if store.calls > 8 || store.largest != 64 {
-			t.Errorf("got %d calls, the largest for %d subjects, want at most 8, 64", store.calls, store.largest)
+		// How many come together hangs on the scheduler.
+		if store.calls > 8 || store.largest < 32 || store.largest > 64 {
+			t.Errorf("got %d calls, the largest for %d subjects, want at most 8, 32 to 64", store.calls, store.largest)
 		}
 		if most.Load() != 2 {
 			t.Errorf("calls at once: got %d, want 2", most.Load())

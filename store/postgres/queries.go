@@ -326,7 +326,8 @@ SELECT s.signing_id, count(DISTINCT s.key_id),
  GROUP BY s.signing_id`
 
 	deleteHashes = `
-DELETE FROM apikeys_secrets WHERE hash IN (SELECT hash FROM apikeys_secrets WHERE signing_id = $1 LIMIT $2)`
+WITH some AS MATERIALIZED (SELECT hash FROM apikeys_secrets WHERE signing_id = $1 LIMIT $2)
+DELETE FROM apikeys_secrets WHERE hash IN (SELECT hash FROM some)`
 )
 
 const (
@@ -363,16 +364,23 @@ SELECT h.hour, COALESCE(h.secret, 0), COALESCE(h.outcome, ''), COALESCE(h.count,
 // else one that has come back into use since it was found old would be removed with
 // what was written into it. Those that are locked are in use.
 const (
+	// The rows to go are chosen once, which only MATERIALIZED makes sure: a subquery
+	// with a LIMIT that skips what is locked may be run again for each row, and then
+	// finds others.
 	sweepWindows = `
-DELETE FROM apikeys_windows WHERE (subject, span) IN
-       (SELECT subject, span FROM apikeys_windows WHERE starts < $1 AND starts + span < $2 LIMIT $3 FOR UPDATE SKIP LOCKED)`
+WITH old AS MATERIALIZED
+     (SELECT subject, span FROM apikeys_windows WHERE starts < $1 AND starts + span < $2 LIMIT $3 FOR UPDATE SKIP LOCKED)
+DELETE FROM apikeys_windows WHERE (subject, span) IN (SELECT subject, span FROM old)`
 	sweepEvents = `
-DELETE FROM apikeys_events WHERE id IN (SELECT id FROM apikeys_events WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
+WITH old AS MATERIALIZED (SELECT id FROM apikeys_events WHERE at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM apikeys_events WHERE id IN (SELECT id FROM old)`
 	sweepHours = `
-DELETE FROM apikeys_usage_hours WHERE (key_id, hour, secret, outcome) IN
-       (SELECT key_id, hour, secret, outcome FROM apikeys_usage_hours WHERE hour < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
+WITH old AS MATERIALIZED
+     (SELECT key_id, hour, secret, outcome FROM apikeys_usage_hours WHERE hour < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM apikeys_usage_hours WHERE (key_id, hour, secret, outcome) IN (SELECT key_id, hour, secret, outcome FROM old)`
 	sweepWriters = `
-DELETE FROM apikeys_writers WHERE id IN (SELECT id FROM apikeys_writers WHERE seen_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`
+WITH old AS MATERIALIZED (SELECT id FROM apikeys_writers WHERE seen_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM apikeys_writers WHERE id IN (SELECT id FROM old)`
 
 	oldChanges = `
 SELECT revision FROM apikeys_changes
