@@ -326,8 +326,8 @@ SELECT s.signing_id, count(DISTINCT s.key_id),
  GROUP BY s.signing_id`
 
 	deleteHashes = `
-WITH some AS MATERIALIZED (SELECT hash FROM apikeys_secrets WHERE signing_id = $1 LIMIT $2)
-DELETE FROM apikeys_secrets WHERE hash IN (SELECT hash FROM some)`
+WITH gone AS MATERIALIZED (SELECT hash FROM apikeys_secrets WHERE signing_id = $1 LIMIT $2)
+DELETE FROM apikeys_secrets WHERE hash IN (SELECT hash FROM gone)`
 )
 
 const (
