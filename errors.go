@@ -93,10 +93,15 @@ type ExpiredKeyError struct {
 	ExpiredAt time.Time // UTC
 }
 
+// Error names the key and says when it ended.
 func (e *ExpiredKeyError) Error() string {
 	return fmt.Sprintf("apikeys: key %s expired at %s", e.KeyID, e.ExpiredAt.Format(time.RFC3339))
 }
-func (e *ExpiredKeyError) Code() string         { return CodeExpiredKey }
+
+// Code returns [CodeExpiredKey].
+func (e *ExpiredKeyError) Code() string { return CodeExpiredKey }
+
+// Is reports whether target is [ErrExpiredKey].
 func (e *ExpiredKeyError) Is(target error) bool { return target == ErrExpiredKey }
 
 // RetiredSecretError says that a key was presented with a secret that was
@@ -107,11 +112,16 @@ type RetiredSecretError struct {
 	RetiredAt time.Time // UTC
 }
 
+// Error names the key and says when this secret of it ended.
 func (e *RetiredSecretError) Error() string {
 	return fmt.Sprintf("apikeys: this secret of key %s was replaced and ended at %s; use the newer one",
 		e.KeyID, e.RetiredAt.Format(time.RFC3339))
 }
-func (e *RetiredSecretError) Code() string         { return CodeRetiredSecret }
+
+// Code returns [CodeRetiredSecret].
+func (e *RetiredSecretError) Code() string { return CodeRetiredSecret }
+
+// Is reports whether target is [ErrExpiredKey].
 func (e *RetiredSecretError) Is(target error) bool { return target == ErrExpiredKey }
 
 // RevokedKeyError says when a key was revoked, and why. It is [ErrRevokedKey].
@@ -121,10 +131,15 @@ type RevokedKeyError struct {
 	Reason    string    // as given to RevokeKey; may be empty
 }
 
+// Error names the key and says when it was revoked, not why.
 func (e *RevokedKeyError) Error() string {
 	return fmt.Sprintf("apikeys: key %s was revoked at %s", e.KeyID, e.RevokedAt.Format(time.RFC3339))
 }
-func (e *RevokedKeyError) Code() string         { return CodeRevokedKey }
+
+// Code returns [CodeRevokedKey].
+func (e *RevokedKeyError) Code() string { return CodeRevokedKey }
+
+// Is reports whether target is [ErrRevokedKey].
 func (e *RevokedKeyError) Is(target error) bool { return target == ErrRevokedKey }
 
 // DisabledKeyError says since when a key is switched off. It is
@@ -134,10 +149,15 @@ type DisabledKeyError struct {
 	DisabledAt time.Time // UTC
 }
 
+// Error names the key and says since when it is switched off.
 func (e *DisabledKeyError) Error() string {
 	return fmt.Sprintf("apikeys: key %s is disabled since %s", e.KeyID, e.DisabledAt.Format(time.RFC3339))
 }
-func (e *DisabledKeyError) Code() string         { return CodeDisabledKey }
+
+// Code returns [CodeDisabledKey].
+func (e *DisabledKeyError) Code() string { return CodeDisabledKey }
+
+// Is reports whether target is [ErrDisabledKey].
 func (e *DisabledKeyError) Is(target error) bool { return target == ErrDisabledKey }
 
 // SuspendedError says that the key's organization is suspended: all of its
@@ -147,10 +167,15 @@ type SuspendedError struct {
 	OrganizationID uuid.UUID
 }
 
+// Error names the organization and the key.
 func (e *SuspendedError) Error() string {
 	return fmt.Sprintf("apikeys: organization %s of key %s is suspended", e.OrganizationID, e.KeyID)
 }
-func (e *SuspendedError) Code() string         { return CodeSuspended }
+
+// Code returns [CodeSuspended].
+func (e *SuspendedError) Code() string { return CodeSuspended }
+
+// Is reports whether target is [ErrSuspended].
 func (e *SuspendedError) Is(target error) bool { return target == ErrSuspended }
 
 // InsufficientScopeError says what a good key lacks. It is
@@ -165,13 +190,18 @@ type InsufficientScopeError struct {
 	Resource string
 }
 
+// Error names the key and what it lacks: scopes, or the kind of resource it is not for.
 func (e *InsufficientScopeError) Error() string {
 	if e.Resource != "" {
 		return fmt.Sprintf("apikeys: key %s is not for this %s", e.KeyID, e.Resource)
 	}
 	return fmt.Sprintf("apikeys: key %s lacks scope %q", e.KeyID, e.Missing)
 }
-func (e *InsufficientScopeError) Code() string         { return CodeInsufficientScope }
+
+// Code returns [CodeInsufficientScope].
+func (e *InsufficientScopeError) Code() string { return CodeInsufficientScope }
+
+// Is reports whether target is [ErrInsufficientScope].
 func (e *InsufficientScopeError) Is(target error) bool { return target == ErrInsufficientScope }
 
 // QuotaError says which rate limit is used up and when to come back. It is
@@ -185,10 +215,15 @@ type QuotaError struct {
 	ResetAt    time.Time // the window's end, UTC
 }
 
+// Error names the limit and says when to come back.
 func (e *QuotaError) Error() string {
 	return fmt.Sprintf("apikeys: rate limit %s exceeded; retry after %s", e.Limit, e.RetryAfter.Round(time.Millisecond))
 }
-func (e *QuotaError) Code() string         { return CodeQuotaExceeded }
+
+// Code returns [CodeQuotaExceeded].
+func (e *QuotaError) Code() string { return CodeQuotaExceeded }
+
+// Is reports whether target is [ErrQuotaExceeded].
 func (e *QuotaError) Is(target error) bool { return target == ErrQuotaExceeded }
 
 // AlreadyExistsError names what stands in the way. It is [ErrAlreadyExists].
@@ -197,10 +232,15 @@ type AlreadyExistsError struct {
 	ExistingID uuid.UUID
 }
 
+// Error says of what kind it is and which id it has.
 func (e *AlreadyExistsError) Error() string {
 	return fmt.Sprintf("apikeys: %s with this name already exists: %s", e.Kind, e.ExistingID)
 }
-func (e *AlreadyExistsError) Code() string         { return CodeAlreadyExists }
+
+// Code returns [CodeAlreadyExists].
+func (e *AlreadyExistsError) Code() string { return CodeAlreadyExists }
+
+// Is reports whether target is [ErrAlreadyExists].
 func (e *AlreadyExistsError) Is(target error) bool { return target == ErrAlreadyExists }
 
 // NotFoundError names what was looked for; without an id if it was looked for by
@@ -212,13 +252,18 @@ type NotFoundError struct {
 	ID   uuid.UUID
 }
 
+// Error names the kind and, if there is one, the id.
 func (e *NotFoundError) Error() string {
 	if e.ID == uuid.Nil {
 		return fmt.Sprintf("apikeys: no such %s", e.Kind)
 	}
 	return fmt.Sprintf("apikeys: %s %s not found", e.Kind, e.ID)
 }
-func (e *NotFoundError) Code() string         { return CodeNotFound }
+
+// Code returns [CodeNotFound].
+func (e *NotFoundError) Code() string { return CodeNotFound }
+
+// Is reports whether target is [ErrNotFound].
 func (e *NotFoundError) Is(target error) bool { return target == ErrNotFound }
 
 // InvalidArgumentError names the argument that was wrong and says what would
@@ -228,10 +273,15 @@ type InvalidArgumentError struct {
 	Reason string
 }
 
+// Error names the argument and says what is wrong with it.
 func (e *InvalidArgumentError) Error() string {
 	return "apikeys: " + e.Field + ": " + e.Reason
 }
-func (e *InvalidArgumentError) Code() string         { return CodeInvalidArgument }
+
+// Code returns [CodeInvalidArgument].
+func (e *InvalidArgumentError) Code() string { return CodeInvalidArgument }
+
+// Is reports whether target is [ErrInvalidArgument].
 func (e *InvalidArgumentError) Is(target error) bool { return target == ErrInvalidArgument }
 
 // BeyondGrantError says in what a key would be beyond the grant of the view that
@@ -242,10 +292,15 @@ type BeyondGrantError struct {
 	Allowed string // for people
 }
 
+// Error names the argument and says what would be allowed.
 func (e *BeyondGrantError) Error() string {
 	return "apikeys: " + e.Field + ": beyond the grant: " + e.Allowed
 }
-func (e *BeyondGrantError) Code() string         { return CodeBeyondGrant }
+
+// Code returns [CodeBeyondGrant].
+func (e *BeyondGrantError) Code() string { return CodeBeyondGrant }
+
+// Is reports whether target is [ErrBeyondGrant].
 func (e *BeyondGrantError) Is(target error) bool { return target == ErrBeyondGrant }
 
 // OutcomeUnknownError names what a write was about whose commit was neither
@@ -257,10 +312,15 @@ type OutcomeUnknownError struct {
 	cause error
 }
 
+// Error names the operation and what it was about.
 func (e *OutcomeUnknownError) Error() string {
 	return fmt.Sprintf("apikeys: %s %s: the store did not say whether it was done; look before repeating", e.Op, e.ID)
 }
-func (e *OutcomeUnknownError) Code() string         { return CodeOutcomeUnknown }
+
+// Code returns [CodeOutcomeUnknown].
+func (e *OutcomeUnknownError) Code() string { return CodeOutcomeUnknown }
+
+// Is reports whether target is [ErrOutcomeUnknown].
 func (e *OutcomeUnknownError) Is(target error) bool { return target == ErrOutcomeUnknown }
 
 // Unwrap returns the store's own error.

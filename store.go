@@ -166,92 +166,116 @@ var _ Store = UnimplementedStore{}
 var errUnimplemented = errors.New("the store does not implement this method")
 
 // The methods of Store, each returning an error.
+// EnsureSettings returns an error: it is not implemented.
 func (UnimplementedStore) EnsureSettings(context.Context, SettingsRecord) (SettingsRecord, error) {
 	return SettingsRecord{}, errUnimplemented
 }
 
+// CreateResource returns an error: it is not implemented.
 func (UnimplementedStore) CreateResource(context.Context, Mutation, ResourceRecord) (ResourceRecord, bool, error) {
 	return ResourceRecord{}, false, errUnimplemented
 }
 
+// UpdateResource returns an error: it is not implemented.
 func (UnimplementedStore) UpdateResource(context.Context, Mutation, ResourceRef, ResourceChange) (ResourceRecord, error) {
 	return ResourceRecord{}, errUnimplemented
 }
 
+// ListResources returns an error: it is not implemented.
 func (UnimplementedStore) ListResources(context.Context, ResourceQuery) ([]ResourceRecord, error) {
 	return nil, errUnimplemented
 }
 
+// SetLink returns an error: it is not implemented.
 func (UnimplementedStore) SetLink(context.Context, Mutation, LinkRef, bool) error {
 	return errUnimplemented
 }
 
+// Binding returns an error: it is not implemented.
 func (UnimplementedStore) Binding(context.Context, uuid.UUID, uuid.UUID) (Binding, error) {
 	return Binding{}, errUnimplemented
 }
 
+// CreateKeys returns an error: it is not implemented.
 func (UnimplementedStore) CreateKeys(context.Context, Mutation, []KeyRecord) ([]error, error) {
 	return nil, errUnimplemented
 }
 
+// KeysByHash returns an error: it is not implemented.
 func (UnimplementedStore) KeysByHash(context.Context, []Hash) ([]KeyRecord, error) {
 	return nil, errUnimplemented
 }
 
+// GetKey returns an error: it is not implemented.
 func (UnimplementedStore) GetKey(context.Context, KeyRef) (KeyRecord, []SecretRecord, error) {
 	return KeyRecord{}, nil, errUnimplemented
 }
 
+// ListKeys returns an error: it is not implemented.
 func (UnimplementedStore) ListKeys(context.Context, KeyQuery) ([]KeyRecord, error) {
 	return nil, errUnimplemented
 }
 
+// UpdateKey returns an error: it is not implemented.
 func (UnimplementedStore) UpdateKey(context.Context, Mutation, KeyRef, KeyChange) (KeyRecord, error) {
 	return KeyRecord{}, errUnimplemented
 }
 
+// RotateKey returns an error: it is not implemented.
 func (UnimplementedStore) RotateKey(context.Context, Mutation, KeyRef, Rotation) (KeyRecord, error) {
 	return KeyRecord{}, errUnimplemented
 }
 
+// RevokeKeys returns an error: it is not implemented.
 func (UnimplementedStore) RevokeKeys(context.Context, Mutation, KeyQuery, string) ([]uuid.UUID, error) {
 	return nil, errUnimplemented
 }
 
+// DeleteKeys returns an error: it is not implemented.
 func (UnimplementedStore) DeleteKeys(context.Context, Mutation, KeyQuery) ([]uuid.UUID, error) {
 	return nil, errUnimplemented
 }
 
+// AddHash returns an error: it is not implemented.
 func (UnimplementedStore) AddHash(context.Context, SecretRecord) error { return errUnimplemented }
 
+// CountHashes returns an error: it is not implemented.
 func (UnimplementedStore) CountHashes(context.Context, time.Time) (map[string]HashCount, error) {
 	return nil, errUnimplemented
 }
 
+// DeleteHashes returns an error: it is not implemented.
 func (UnimplementedStore) DeleteHashes(context.Context, Mutation, string, int) (int, error) {
 	return 0, errUnimplemented
 }
 
+// Changes returns an error: it is not implemented.
 func (UnimplementedStore) Changes(context.Context, ChangeMark) (ChangeSet, error) {
 	return ChangeSet{}, errUnimplemented
 }
 
+// TakeLeases returns an error: it is not implemented.
 func (UnimplementedStore) TakeLeases(context.Context, []LeaseRequest) ([]LeaseGrant, error) {
 	return nil, errUnimplemented
 }
 
+// ReturnLeases returns an error: it is not implemented.
 func (UnimplementedStore) ReturnLeases(context.Context, []LeaseReturn) error { return errUnimplemented }
 
+// AddUsage returns an error: it is not implemented.
 func (UnimplementedStore) AddUsage(context.Context, UsageBatch) error { return errUnimplemented }
 
+// KeyUsage returns an error: it is not implemented.
 func (UnimplementedStore) KeyUsage(context.Context, UsageQuery) ([]UsageDelta, error) {
 	return nil, errUnimplemented
 }
 
+// ListEvents returns an error: it is not implemented.
 func (UnimplementedStore) ListEvents(context.Context, EventQuery) ([]EventRecord, error) {
 	return nil, errUnimplemented
 }
 
+// Sweep returns an error: it is not implemented.
 func (UnimplementedStore) Sweep(context.Context, SweepParams) (int, error) {
 	return 0, errUnimplemented
 }

@@ -51,11 +51,12 @@ type TooManyFailuresError struct {
 	RetryAfter time.Duration // until the window ends; never negative
 }
 
+// Error says when to come back.
 func (e *TooManyFailuresError) Error() string {
 	return fmt.Sprintf("httpmw: too many invalid keys from this address; retry after %s", e.RetryAfter.Round(time.Millisecond))
 }
 
-// Code returns CodeTooManyFailures.
+// Code returns [CodeTooManyFailures].
 func (e *TooManyFailuresError) Code() string { return CodeTooManyFailures }
 
 // requestError is an error of RequireFunc's function that is nobody's of ours:

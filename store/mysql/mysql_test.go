@@ -17,7 +17,9 @@ import (
 	"github.com/apikeys-platform/apikeys/store/storetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(testdb.Examples{M: m, Server: testdb.MySQLVariable, Database: testdb.MySQL, Variable: "DATABASE_URL"})
+}
 
 func TestStore(t *testing.T) {
 	t.Parallel()

@@ -2,11 +2,13 @@ package postgres_test
 
 import (
 	"context"
+	"fmt"
 	"log"
 	"os"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/apikeys-platform/apikeys"
 	"github.com/apikeys-platform/apikeys/store/postgres"
 )
 
@@ -21,6 +23,17 @@ func ExampleOpen() {
 	if err := db.Migrate(ctx); err != nil { // safe on every start, on many machines at once
 		log.Fatal(err)
 	}
+	client, err := apikeys.New(ctx, db, apikeys.Config{
+		// A program of yours reads its secret with apikeys.SecretFromEnv.
+		SigningSecret: apikeys.NewSecret("3b1f0e7d5c9a49628f70d4c2b1a69e35"),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+	acme, _, err := client.GetOrCreateOrganization(ctx, "Acme Inc")
+	fmt.Println(acme.Name, err)
+	// Output: Acme Inc <nil>
 }
 
 // The store shares the pool of the program, which goes on to own it.
@@ -32,7 +45,6 @@ func ExampleNew() {
 	}
 	defer pool.Close()
 	db := postgres.New(pool)
-	if err := db.Migrate(ctx); err != nil {
-		log.Fatal(err)
-	}
+	fmt.Println(db.Migrate(ctx))
+	// Output: <nil>
 }

@@ -54,6 +54,7 @@ type ConnectError struct {
 	Reason string
 }
 
+// Error says why, with the SQLSTATE if the server answered.
 func (e *ConnectError) Error() string {
 	if e.Code == "" {
 		return "postgres: connect: " + e.Reason

@@ -22,7 +22,7 @@ import (
 // TestMain also runs the processes that tests start.
 func TestMain(m *testing.M) {
 	child.Main(map[string]child.Task{"migrate": migrateAsChild})
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(testdb.Examples{M: m, Server: testdb.PostgresVariable, Database: testdb.Postgres, Variable: "DATABASE_URL"})
 }
 
 // settings are of connections that hosts may have.

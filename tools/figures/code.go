@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"go/ast"
+	"go/doc"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -101,14 +102,15 @@ func (c *code) readFile(path, name string) error {
 	return nil
 }
 
+// noteExamples notes the examples that go test runs: those that say what they print.
 func (c *code) noteExamples(dir string, file *ast.File) {
-	for _, decl := range file.Decls {
-		if f, ok := decl.(*ast.FuncDecl); ok && strings.HasPrefix(f.Name.Name, "Example") {
-			name := strings.TrimPrefix(f.Name.Name, "Example")
-			c.examples[dir+" "+name] = true
-			if i := strings.LastIndex(name, "_"); i > 0 { // Name_suffix
-				c.examples[dir+" "+name[:i]] = true
-			}
+	for _, example := range doc.Examples(file) {
+		if example.Output == "" {
+			continue
+		}
+		c.examples[dir+" "+example.Name] = true
+		if i := strings.LastIndex(example.Name, "_"); i > 0 { // Name_suffix
+			c.examples[dir+" "+example.Name[:i]] = true
 		}
 	}
 }
@@ -121,7 +123,7 @@ func (c *code) noteFunction(dir, name string, f *ast.FuncDecl) {
 	if !f.Name.IsExported() || receiver != "" && !ast.IsExported(receiver) {
 		return
 	}
-	if !inInternal(name) && !isFormality(receiver, f) {
+	if !inInternal(name) {
 		c.exported++
 		if f.Doc == nil {
 			c.undocumented = append(c.undocumented, at)
@@ -130,12 +132,6 @@ func (c *code) noteFunction(dir, name string, f *ast.FuncDecl) {
 	if isOperation(dir, receiver) {
 		c.wanted = append(c.wanted, operation{dir, strings.TrimPrefix(receiver+"_"+f.Name.Name, "_"), at})
 	}
-}
-
-// isFormality tells of methods whose meaning an interface fixes, and of those of types that implement one for others to embed.
-func isFormality(receiver string, f *ast.FuncDecl) bool {
-	return receiver != "" && slices.Contains([]string{"Error", "Code", "Is", "Unwrap", "String"}, f.Name.Name) ||
-		strings.HasPrefix(receiver, "Unimplemented")
 }
 
 // isOperation tells of what users call to get something done: the methods of the clients and middlewares, and the functions

@@ -1,10 +1,10 @@
 // Figures measures how tidy the house is: sizes of files and functions, how much of what is exported is documented, which
-// operations have no example, and which links in the documentation lead nowhere.
+// operations have no example that runs, and which links in the documentation lead nowhere.
 //
 //	go -C tools run ./figures ..
 //
 // It fails when a file has more than 400 lines, when the 90th percentile of function lengths is above 25, when an exported
-// name has no comment, when an operation has no example, or when a link is broken.
+// name has no comment, when an operation has no example that runs, or when a link is broken.
 package main
 
 import (
@@ -49,12 +49,12 @@ func report(root string) (findings int, err error) {
 	fmt.Printf("files       %d, %d lines, the longest %s\n", len(code.files), code.lines(), code.files[0])
 	fmt.Printf("functions   %d, lines: median %d, 90th percentile %d, the longest %s\n", len(code.functions), p50, p90, longest)
 	fmt.Printf("exported    %d names, %d without a comment\n", code.exported, len(code.undocumented))
-	fmt.Printf("operations  %d, %d without an example\n", code.operations, len(code.withoutExample))
+	fmt.Printf("operations  %d, %d without an example that runs\n", code.operations, len(code.withoutExample))
 	fmt.Printf("links       %d within the repository, %d broken\n", links, len(broken))
 
 	findings += list(fmt.Sprintf("files of more than %d lines", maxFileLines), code.tooLong())
 	findings += list("exported names without a comment", code.undocumented)
-	findings += list("operations without an example", code.withoutExample)
+	findings += list("operations without an example that says what it prints", code.withoutExample)
 	findings += list("broken links", broken)
 	if p90 > maxFunctionLines {
 		findings += list("lengths of functions", []string{fmt.Sprintf("the 90th percentile is %d, want at most %d", p90, maxFunctionLines)})
