@@ -55,10 +55,12 @@ WITH part AS (
 SELECT d.request, d.now, d.start, d.used, d.granted, c.yes AND (d.granted > 0) = (w.span IS NOT NULL)
   FROM decided d CROSS JOIN complete c LEFT JOIN charged w USING (subject, span) ORDER BY d.n`
 
-// insertWindows makes rows that are wanted, in the order of locks.
+// insertWindows makes rows that are wanted, in the order of locks; none where a row that
+// somebody writes at that moment would fail it.
 const insertWindows = `
 INSERT INTO apikeys_windows (subject, span, starts, used)
-SELECT subject, span, 0, 0 FROM unnest($1::bytea[], $2::bigint[]) AS wanted (subject, span) ORDER BY subject, span
+SELECT subject, span, 0, 0 FROM unnest($1::bytea[], $2::bigint[]) AS wanted (subject, span)
+ WHERE current_setting('transaction_isolation') = 'read committed' ORDER BY subject, span
     ON CONFLICT DO NOTHING`
 
 // TakeLeases implements [apikeys.Store].

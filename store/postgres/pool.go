@@ -80,17 +80,64 @@ func (d database) statement(ctx context.Context, query string, args []any, read 
 	if err != nil {
 		return false, err
 	}
+	committed, err := readsCommitted(ctx, conn)
+	if err == nil && !committed {
+		return d.statementIn(ctx, conn, query, args, read)
+	}
 	defer conn.Release()
-	if err := unsendable(ctx, conn); err != nil {
+	if err == nil {
+		err = unsendable(ctx, conn)
+	}
+	if err != nil {
 		return false, err
 	}
-	rows, _ := conn.Query(ctx, query, args...) // its error is that of rows too
+	return true, eachRow(ctx, conn, query, args, read)
+}
+
+// statementIn runs a statement in a transaction of our own level of isolation, and gives
+// the connection back.
+func (d database) statementIn(ctx context.Context, conn *pgxpool.Conn, query string, args []any, read func(pgx.Rows) error) (sent bool, err error) {
+	tx, err := beginOn(ctx, conn, begin)
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback() // nothing after a commit
+	if err := eachRow(ctx, tx.tx, query, args, read); err != nil {
+		return false, err
+	}
+	return tx.Commit(ctx)
+}
+
+// isolation is where a connection remembers what statements of their own run under.
+const isolation = "github.com/apikeys-platform/apikeys/store/postgres: isolation"
+
+// readsCommitted tells whether a statement of its own sees what those that it waited for
+// have committed. It would fail instead under another default_transaction_isolation. A
+// connection is asked once; behind a pooler the answer may be another server's, so
+// statements to which it matters look again.
+func readsCommitted(ctx context.Context, conn *pgxpool.Conn) (bool, error) {
+	known := conn.Conn().PgConn().CustomData()
+	level, ok := known[isolation].(string)
+	if !ok {
+		if err := conn.QueryRow(ctx, "SELECT current_setting('transaction_isolation')").Scan(&level); err != nil {
+			return false, err
+		}
+		known[isolation] = level
+	}
+	return level == "read committed", nil
+}
+
+func eachRow(ctx context.Context, e executor, query string, args []any, read func(pgx.Rows) error) error {
+	rows, err := e.Query(ctx, query, args...)
+	if err != nil {
+		return err
+	}
 	defer rows.Close()
 	for rows.Next() && err == nil {
 		err = read(rows)
 	}
 	rows.Close()
-	return true, errors.Join(err, rows.Err())
+	return errors.Join(err, rows.Err())
 }
 
 // Begin implements sqlstore.Database.
@@ -103,6 +150,15 @@ func (d database) Begin(ctx context.Context, o sqlstore.TxOptions) (sqlstore.Tx,
 	if o.Relaxed {
 		query = beginRelaxed
 	}
+	tx, err := beginOn(ctx, conn, query)
+	if err != nil {
+		return nil, err
+	}
+	return tx, nil
+}
+
+// beginOn begins a transaction, or gives the connection back.
+func beginOn(ctx context.Context, conn *pgxpool.Conn, query string) (*transaction, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: query})
 	if err != nil {
 		conn.Release()
