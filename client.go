@@ -293,7 +293,7 @@ func (config Config) hashers() (signer *keyhash.Hasher, accepted []*keyhash.Hash
 
 func newHasher(field string, secret Secret) (*keyhash.Hasher, error) {
 	if secret.IsZero() {
-		return nil, invalid(field, "is missing: set it to 32 random bytes or more, such as the output of 'openssl rand -hex 32'")
+		return nil, invalid(field, "is missing: "+howToMakeOne)
 	}
 	h, err := keyhash.New(secret.bytes())
 	var fault *keyhash.SecretError

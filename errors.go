@@ -244,18 +244,22 @@ func (e *AlreadyExistsError) Code() string { return CodeAlreadyExists }
 func (e *AlreadyExistsError) Is(target error) bool { return target == ErrAlreadyExists }
 
 // NotFoundError names what was looked for; without an id if it was looked for by
-// name. What exists but belongs to an
-// organization or owner that a scoped client does not see is not found either.
-// It is [ErrNotFound].
+// name. What exists but belongs to an organization or owner that a scoped client
+// does not see is not found either. It is [ErrNotFound].
 type NotFoundError struct {
 	Kind ResourceKind
 	ID   uuid.UUID
+
+	byName bool
 }
 
 // Error names the kind and, if there is one, the id.
 func (e *NotFoundError) Error() string {
-	if e.ID == uuid.Nil {
-		return fmt.Sprintf("apikeys: no such %s", e.Kind)
+	switch {
+	case e.byName:
+		return fmt.Sprintf("apikeys: no %s has this name", e.Kind)
+	case e.ID == uuid.Nil:
+		return fmt.Sprintf("apikeys: %s not found: its id is missing", e.Kind)
 	}
 	return fmt.Sprintf("apikeys: %s %s not found", e.Kind, e.ID)
 }

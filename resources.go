@@ -85,7 +85,7 @@ func (c *Client) findResource(ctx context.Context, q ResourceQuery) (ResourceRec
 		return ResourceRecord{}, storeError("read "+string(q.Kind), err)
 	}
 	if len(found) == 0 {
-		return ResourceRecord{}, &NotFoundError{Kind: q.Kind, ID: q.ID}
+		return ResourceRecord{}, &NotFoundError{Kind: q.Kind, ID: q.ID, byName: q.Name != nil}
 	}
 	return found[0], nil
 }

@@ -41,15 +41,18 @@ func NewSecret(s string) Secret {
 	return Secret{read: func() string { return s }}
 }
 
+// howToMakeOne ends the error for a secret that is missing.
+const howToMakeOne = "set it to 32 random bytes or more, such as the output of 'openssl rand -hex 32'"
+
 // SecretFromEnv returns the secret in the environment variable of that name, or an
 // [InvalidArgumentError] that says which variable is unset or empty.
 func SecretFromEnv(name string) (Secret, error) {
 	s, ok := os.LookupEnv(name)
 	switch {
 	case !ok:
-		return Secret{}, invalid("Secret", "the environment variable %q is not set: set it to 32 random bytes or more, such as the output of 'openssl rand -hex 32'", name)
+		return Secret{}, invalid("Secret", "the environment variable %q is not set: "+howToMakeOne, name)
 	case s == "":
-		return Secret{}, invalid("Secret", "the environment variable %q is empty", name)
+		return Secret{}, invalid("Secret", "the environment variable %q is empty: "+howToMakeOne, name)
 	}
 	return NewSecret(s), nil
 }

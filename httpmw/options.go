@@ -1,6 +1,7 @@
 package httpmw
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -61,13 +62,14 @@ func newMiddleware(validate validator, opts Options) *Middleware {
 	m.answers = answers{
 		challenge: challenge("Bearer", opts.Realm),
 		vary:      m.header + ", " + authorization,
+		where:     cmp.Or(opts.Header, "X-API-Key") + ", or in " + authorization + " after the word Bearer",
 		revoked:   revokedStatus(opts.RevokedStatus),
 		write:     errorWriter(opts.ErrorWriter),
 	}
 	if opts.IgnoreAuthorization {
 		// RFC 9110 §15.5.2 asks for a challenge with each 401. No scheme is
 		// registered for keys in a header of their own; this name is the usual one.
-		m.answers.challenge, m.answers.vary = challenge("ApiKey", opts.Realm), m.header
+		m.answers.challenge, m.answers.vary, m.answers.where = challenge("ApiKey", opts.Realm), m.header, cmp.Or(opts.Header, "X-API-Key")
 	}
 	return m
 }

@@ -46,6 +46,7 @@ func (p Problem) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type answers struct {
 	challenge string // "Bearer realm=…"
 	vary      string // the request headers that answers depend on; may be empty
+	where     string // a key may stand
 	revoked   int    // status for revoked keys
 	policy    string // whose limits a QuotaError is about; empty: the key's
 	write     func(http.ResponseWriter, *http.Request, Problem)
@@ -73,8 +74,11 @@ func (a *answers) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (a *answers) problem(err error) Problem {
 	p := Problem{Type: "about:blank", Code: codeOf(err), Err: err}
 	p.Status, p.Detail = outcome(p.Code)
-	if p.Code == apikeys.CodeRevokedKey {
+	switch p.Code {
+	case apikeys.CodeRevokedKey:
 		p.Status = a.revoked
+	case CodeNoCredential:
+		p.Detail += " Send it in " + a.where + "."
 	}
 	if p.Status == http.StatusServiceUnavailable {
 		p.RetryAfter = 1

@@ -186,7 +186,7 @@ func TestAbsentFactsAreAbsentFromTheBody(t *testing.T) {
 	c := apikeystest.New(t)
 	mw := httpmw.New(c.Client, httpmw.Options{})
 	got := get(mw.Require()(&seen{})).Body
-	want := `{"type":"about:blank","title":"Unauthorized","status":401,"detail":"This needs an API key.","code":"no_credential"}` + "\n"
+	want := `{"type":"about:blank","title":"Unauthorized","status":401,"detail":"This needs an API key. Send it in X-API-Key, or in Authorization after the word Bearer.","code":"no_credential"}` + "\n"
 	if got != want {
 		t.Errorf("got body %s want %s", got, want)
 	}

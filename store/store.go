@@ -64,7 +64,7 @@ var ErrNotMigrated error = sqlstore.ErrNotMigrated
 func Open(ctx context.Context, url string) (DB, error) {
 	scheme, rest, ok := strings.Cut(url, "://")
 	if !ok {
-		return nil, errScheme()
+		return nil, errScheme(url)
 	}
 	name, _, _ := strings.Cut(strings.ToLower(scheme), "+")
 	switch name {
@@ -75,7 +75,7 @@ func Open(ctx context.Context, url string) (DB, error) {
 	case "mysql", "mariadb":
 		return opened(mysql.Open(ctx, "mysql://"+rest))
 	}
-	return nil, errScheme()
+	return nil, errScheme(url)
 }
 
 // opened makes of a store that is nil a DB that is nil.
@@ -86,8 +86,10 @@ func opened[T DB](s T, err error) (DB, error) {
 	return s, nil
 }
 
-func errScheme() error {
-	return &apikeys.InvalidArgumentError{
-		Field: "url", Reason: "does not begin with one of sqlite://, postgres://, postgresql://, mysql:// and mariadb://",
+func errScheme(url string) error {
+	reason := "does not begin with one of sqlite://, postgres://, postgresql://, mysql:// and mariadb://"
+	if url == "" {
+		reason = "is empty: write sqlite:///app.db or sqlite://:memory:, postgres://user:password@host/database or mysql://user:password@host/database"
 	}
+	return &apikeys.InvalidArgumentError{Field: "url", Reason: reason}
 }

@@ -1,7 +1,9 @@
 package sqlstore
 
 import (
+	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/apikeys-platform/apikeys"
 )
@@ -32,6 +34,24 @@ const (
 // errBadColumn tells of a column that holds what no store wrote.
 func errBadColumn(name string) error {
 	return problem("sqlstore: column " + name + " does not hold what was stored")
+}
+
+// NetworkReason says what an error of the operating system means for a connection.
+func NetworkReason(code syscall.Errno) string {
+	if errors.Is(code, syscall.ECONNREFUSED) {
+		return code.Error() + ": is the server running, at this host and port?"
+	}
+	return code.Error()
+}
+
+// UnknownReason is what may be shown of an error that no driver explains: its type, for its
+// text may hold anything. Pools that were closed say so in words alone.
+func UnknownReason(err error) string {
+	switch err.Error() {
+	case "sql: database is closed", "closed pool":
+		return "it was closed: close the store after the client"
+	}
+	return fmt.Sprintf("the driver failed (%T)", err)
 }
 
 // Fault is an error of a driver without its text, which may hold an argument.

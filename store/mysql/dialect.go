@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -161,7 +160,7 @@ func reason(err error) string {
 	case errors.As(err, &dns):
 		return "the server's name could not be resolved"
 	case errors.As(err, &op) && errors.As(err, &code):
-		return op.Op + " " + op.Net + ": " + code.Error()
+		return op.Op + " " + op.Net + ": " + sqlstore.NetworkReason(code)
 	case errors.As(err, &op):
 		return op.Op + " " + op.Net + ": no answer"
 	case errors.As(err, new(*tls.CertificateVerificationError)):
@@ -175,5 +174,5 @@ func reason(err error) string {
 			return known.Error()
 		}
 	}
-	return fmt.Sprintf("%T", err)
+	return sqlstore.UnknownReason(err)
 }

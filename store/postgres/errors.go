@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -132,7 +131,7 @@ func reason(err error) string {
 	case errors.As(err, &dns):
 		return "the host is not known"
 	case errors.As(err, &errno):
-		return errno.Error()
+		return sqlstore.NetworkReason(errno)
 	case errors.Is(err, context.DeadlineExceeded), pgconn.Timeout(err):
 		return "no answer in time"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, pgconn.ErrConnClosed):
@@ -142,5 +141,5 @@ func reason(err error) string {
 	case errors.As(err, &connect) && connect.Config.TLSConfig != nil:
 		return "the server does not speak TLS as sslmode asks for"
 	}
-	return fmt.Sprintf("the driver failed (%T)", err)
+	return sqlstore.UnknownReason(err)
 }

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 
 	"modernc.org/sqlite"
@@ -48,7 +47,7 @@ func (dialect) Classify(err error) sqlstore.Class {
 func (dialect) Fault(err error) error {
 	code, ok := codeOf(err)
 	if !ok {
-		return &sqlstore.Fault{Database: "sqlite", Reason: fmt.Sprintf("%T", err)}
+		return &sqlstore.Fault{Database: "sqlite", Reason: sqlstore.UnknownReason(err)}
 	}
 	reason, ok := sqlite.ErrorCodeString[code]
 	if !ok {

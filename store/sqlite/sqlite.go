@@ -205,11 +205,19 @@ func (s source) check() error {
 	dir := filepath.Dir(s.path)
 	if _, err := os.Stat(dir); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("sqlite: open: the directory %s is not there: create it first: %w", dir, fs.ErrNotExist)
+			return fmt.Errorf("sqlite: open: the directory %s is not there: create it first: %w", absolute(dir), fs.ErrNotExist)
 		}
 		return fmt.Errorf("sqlite: open: the directory %s cannot be read: %w", dir, err)
 	}
 	return nil
+}
+
+// absolute tells where a relative name leads: sqlite:///tmp/app.db does not lead to /tmp.
+func absolute(dir string) string {
+	if full, err := filepath.Abs(dir); err == nil {
+		return full
+	}
+	return dir
 }
 
 // explain says what to do about an error of the first connection. A driver's text
