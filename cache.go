@@ -4,36 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/apikeys-platform/apikeys/internal/keycache"
-	"github.com/apikeys-platform/apikeys/internal/leases"
+	"github.com/apikeys-platform/apikeys/internal/keyhash"
 	"github.com/apikeys-platform/apikeys/internal/token"
-	"github.com/apikeys-platform/apikeys/internal/usage"
 )
-
-// known is a key as the request path knows it: what the store said when it was
-// read, and where its uses and limits are counted. It is shared by many requests
-// and never changed. What every request reads comes first: with many keys in use, the
-// time goes into fetching cache lines.
-type known struct {
-	counter *usage.Counter
-	// subject counts the key's limits, if it has some and the limiter is ours.
-	subject *leases.Subject
-	// until is when the secret or the key ends, whichever comes first, in microseconds
-	// since the Unix epoch: from then on usable has to be asked. Of one that was ended
-	// or stopped already it is the beginning of time, of one that never ends the end.
-	until int64
-	// uses, added to what counter has accepted, is the key's use count.
-	uses int64
-	KeyRecord
-}
-
-// ends tells whether the key may be unusable: usable says whether, and why.
-func (k *known) ends(now time.Time) bool { return now.UnixMicro() >= k.until }
 
 // memory is what a client that is not strict remembers of the store. The rules
 // that keep it honest stand in package keycache.
@@ -180,8 +158,8 @@ func (c *core) recall(ctx context.Context, text string, m *moment) (*known, erro
 	if !token.Plausible(text) {
 		return c.recallImported(ctx, text, m)
 	}
-	hash := c.signer.Sum(text)
-	if k := c.remembered(hash, m); k != nil {
+	hash, lane := c.signer.SumLane(text)
+	if k := c.remembered(hash, lane, m); k != nil {
 		return k, nil
 	}
 	if _, ok := token.Parse(text, c.heads); !ok {
@@ -194,11 +172,11 @@ func (c *core) recall(ctx context.Context, text string, m *moment) (*known, erro
 }
 
 // remembered returns the key that has this hash, if it is in memory and may be used.
-func (c *core) remembered(hash Hash, m *moment) *known {
+func (c *core) remembered(hash Hash, lane keyhash.Lane, m *moment) *known {
 	if c.memory == nil {
 		return nil
 	}
-	if e := c.memory.keys.Lookup(keycache.At(m.real), hash); e != nil {
+	if e := c.memory.keys.Lookup(keycache.At(m.real), hash, uint8(lane)); e != nil {
 		return &e.Value
 	}
 	return nil
@@ -207,7 +185,8 @@ func (c *core) remembered(hash Hash, m *moment) *known {
 // load finds a key in the store; m is a new reading of the clock then.
 func (c *core) load(ctx context.Context, text string, hash Hash, m *moment) (k *known, err error) {
 	if c.memory == nil {
-		k, err = c.fetch(ctx, text, hash)
+		k = new(known)
+		err = c.fetch(ctx, text, hash, k)
 	} else {
 		k, err = c.find(ctx, text, hash, keycache.At(m.real))
 	}
@@ -218,14 +197,16 @@ func (c *core) load(ctx context.Context, text string, hash Hash, m *moment) (k *
 // find waits for the look, the load or both that it takes to know a key.
 func (c *core) find(ctx context.Context, text string, hash Hash, at keycache.Instant) (*known, error) {
 	e, err := c.memory.keys.Find(ctx, at, hash, func(ctx context.Context) (*keycache.Entry[known], error) {
-		k, err := c.fetch(ctx, text, hash)
+		e := &keycache.Entry[known]{}
+		err := c.fetch(ctx, text, hash, &e.Value)
 		if errors.Is(err, ErrInvalidKey) {
 			return nil, nil // there is none: that is not remembered
 		}
 		if err != nil {
 			return nil, err
 		}
-		return &keycache.Entry[known]{Value: *k, Key: k.ID, Organization: k.OrganizationID}, nil
+		e.Key, e.Organization = e.Value.ID, e.Value.OrganizationID
+		return e, nil
 	})
 	switch {
 	case err != nil:
@@ -236,17 +217,18 @@ func (c *core) find(ctx context.Context, text string, hash Hash, at keycache.Ins
 	return &e.Value, nil
 }
 
-// fetch reads a key from the store, and has it keep what the text hashes to under the
-// signing secret.
-func (c *core) fetch(ctx context.Context, text string, hash Hash) (*known, error) {
+// fetch reads a key from the store into k, and has the store keep what the text hashes
+// to under the signing secret.
+func (c *core) fetch(ctx context.Context, text string, hash Hash, k *known) error {
 	record, err := c.judge(ctx, text, hash)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if record.Secret.SigningID != c.signer.ID() {
 		c.rehash(ctx, record, hash)
 	}
-	return c.known(*record), nil
+	c.know(k, *record)
+	return nil
 }
 
 // judge reads a key from the store and changes nothing.
@@ -265,35 +247,6 @@ func (c *core) judge(ctx context.Context, text string, hash Hash) (*KeyRecord, e
 	return record, nil
 }
 
-// known gives a record what the request path needs beside it.
-func (c *core) known(r KeyRecord) *known {
-	k := &known{
-		KeyRecord: r,
-		counter:   c.usage.Counter(r.ID, r.Secret.Number),
-		until:     end(&r),
-	}
-	pending, _ := c.usage.Pending(r.ID)
-	k.uses = r.UseCount + pending - k.counter.Accepted()
-	if c.leased != nil && len(r.RateLimits) > 0 {
-		k.subject = c.leased.Subject(keySubject(r.ID), leaseLimits(r.RateLimits))
-	}
-	return k
-}
-
-// end is what known.until says.
-func end(r *KeyRecord) int64 {
-	if !r.RevokedAt.IsZero() || !r.DisabledAt.IsZero() || !r.SuspendedAt.IsZero() {
-		return math.MinInt64
-	}
-	until := int64(math.MaxInt64)
-	for _, t := range [...]time.Time{r.Secret.EndsAt, r.ExpiresAt} {
-		if !t.IsZero() {
-			until = min(until, t.UnixMicro())
-		}
-	}
-	return until
-}
-
 // recallBinding tells whose a project and a product are, from memory or the store,
 // and whether it had to wait.
 func (c *core) recallBinding(ctx context.Context, projectID, productID uuid.UUID) (b Binding, waited bool, err error) {
@@ -305,7 +258,7 @@ func (c *core) recallBinding(ctx context.Context, projectID, productID uuid.UUID
 	copy(pair[:16], projectID[:])
 	copy(pair[16:], productID[:])
 	at := keycache.Now()
-	if e := c.memory.bindings.Lookup(at, pair); e != nil {
+	if e := c.memory.bindings.Lookup(at, pair, 0); e != nil {
 		return e.Value, false, nil
 	}
 	e, err := c.memory.bindings.Find(ctx, at, pair, func(ctx context.Context) (*keycache.Entry[Binding], error) {

@@ -143,6 +143,7 @@ type core struct {
 	foreign     atomic.Bool // none of the secrets is the database's any more
 	shared      atomic.Pointer[shared]
 	memory      *memory // nil: strict, the store is asked every time
+	scopeLists  scopeLists
 	listening   *listener
 	reads       *coalesce.Group[lookup, []KeyRecord]
 

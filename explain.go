@@ -74,7 +74,7 @@ func (c *Client) Explain(ctx context.Context, plaintext string, params ValidateP
 		return nil, resource
 	}
 	e.add("resource", resource)
-	e.add("scopes", checkScopes(record, &params))
+	e.add("scopes", checkScopes(&known{KeyRecord: record, scopes: record.Scopes}, &params))
 	return e, c.explainLimits(ctx, e, record, params, now)
 }
 

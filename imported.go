@@ -124,7 +124,8 @@ func (c *core) importedForms(text string) (forms []string) {
 func (c *core) recallImported(ctx context.Context, text string, m *moment) (*known, error) {
 	forms := c.importedForms(text)
 	for _, form := range forms {
-		if k := c.remembered(c.signer.Sum(form), m); k != nil {
+		hash, lane := c.signer.SumLane(form)
+		if k := c.remembered(hash, lane, m); k != nil {
 			return k, nil
 		}
 	}

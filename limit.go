@@ -58,21 +58,19 @@ func (c *core) charge(ctx context.Context, v *Validation, cost int64, now time.T
 			return false, err
 		}
 	}
-	var d leases.Decision
-	if k.subject != nil {
-		if !k.subject.TryInto(cost, now, &d) {
-			waited = true
-			if err := c.lease(ctx, k.subject, cost, now, &d); err != nil {
-				return true, err
-			}
-		}
-		if d.Allowed {
-			v.limits, v.n = d.States, k.subject.Limits()
-			return waited, nil
-		}
-		return waited, leasedQuotaError(&k.KeyRecord, &d)
+	if !k.limits.Some() {
+		return true, c.chargeWith(ctx, v, cost, now)
 	}
-	return true, c.chargeWith(ctx, v, cost, now)
+	if !k.limits.TryInto(cost, now, &v.limits) {
+		waited = true
+		if err := c.lease(ctx, k.limits.Subject(), cost, now, &v.limits); err != nil {
+			return true, err
+		}
+	}
+	if !v.limits.Allowed {
+		return waited, leasedQuotaError(k.KeyRecord, &v.limits)
+	}
+	return waited, nil
 }
 
 // lease charges with what the store has to grant. When the store cannot be reached
@@ -103,9 +101,9 @@ func (c *core) chargeWith(ctx context.Context, v *Validation, cost int64, now ti
 		return quotaError(v.key.ID, &d, len(limits), cost)
 	}
 	for i, s := range d.States[:len(limits)] {
-		v.limits[i] = leases.State{Remaining: s.Remaining, Reset: s.ResetAt.UnixMicro()}
+		v.limits.States[i] = leases.State{Remaining: s.Remaining, Reset: s.ResetAt.UnixMicro()}
 	}
-	v.n = len(limits)
+	v.limits.Allowed = true
 	return nil
 }
 

@@ -71,7 +71,7 @@ func (c *core) refuse(k *known, params *ValidateParams, err error, now time.Time
 	if i < refusalsOfKeys && k != nil && !params.SkipUsage {
 		k.counter.Refuse(refusalCodes[i], now)
 		if refusalCodes[i] == CodeRetiredSecret {
-			c.hook.retiredUse(&k.KeyRecord, now)
+			c.hook.retiredUse(k.KeyRecord, now)
 		}
 	}
 	return err

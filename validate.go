@@ -28,9 +28,9 @@ type ValidateParams struct {
 	SkipUsage     bool
 }
 
-// anything tells that a key need not be for anything in particular.
-func (p *ValidateParams) anything() bool {
-	return len(p.Scopes) == 0 && p.OrganizationID == uuid.Nil && p.ProjectID == uuid.Nil && p.ProductID == uuid.Nil
+// anywhere tells that a key need not be for any organization, project or product.
+func (p *ValidateParams) anywhere() bool {
+	return p.OrganizationID == uuid.Nil && p.ProjectID == uuid.Nil && p.ProductID == uuid.Nil
 }
 
 func (p *ValidateParams) check() error {
@@ -78,7 +78,7 @@ func (c *Client) validate(ctx context.Context, plaintext string, params *Validat
 	if v.key, err = c.judge(ctx, plaintext, params, m); err != nil {
 		return err
 	}
-	if !params.SkipRateLimit && (v.key.subject != nil || len(v.key.RateLimits) > 0) {
+	if !params.SkipRateLimit && v.key.limited(c.core) {
 		waited, err := c.charge(ctx, v, max(params.Cost, 1), m.now)
 		if err != nil {
 			return err
@@ -115,15 +115,13 @@ func (c *Client) judge(ctx context.Context, text string, params *ValidateParams,
 		if err != nil {
 			return nil, err
 		}
-		if k.ends(m.now) {
-			if err := usable(&k.KeyRecord, m.now); err != nil {
-				return k, err
-			}
+		if k.plain(m.now) && params.anywhere() {
+			return k, checkScopes(k, params) // the rest would pass
 		}
-		if params.anything() && k.ProjectID == uuid.Nil && k.ProductID == uuid.Nil {
-			return k, nil
+		if err := usable(k.KeyRecord, m.now); err != nil {
+			return k, err
 		}
-		waited, err := c.permits(ctx, &k.KeyRecord, params)
+		waited, err := c.permits(ctx, k, params)
 		if err != nil || !waited || c.memory == nil {
 			return k, err
 		}
@@ -138,7 +136,7 @@ func (c *Client) identify(ctx context.Context, text string, m *moment) (*known, 
 	if err != nil {
 		return nil, err
 	}
-	if !c.inView(&k.KeyRecord) {
+	if c.view && !c.inView(k.KeyRecord) {
 		return nil, ErrInvalidKey
 	}
 	return k, nil
@@ -250,11 +248,11 @@ func checkExpired(k *KeyRecord, now time.Time) error {
 
 // permits asks what the key may be used for, in order. It tells whether it had to
 // wait for the store.
-func (c *Client) permits(ctx context.Context, k *KeyRecord, p *ValidateParams) (waited bool, err error) {
-	if err := checkOrganization(k, p); err != nil {
+func (c *Client) permits(ctx context.Context, k *known, p *ValidateParams) (waited bool, err error) {
+	if err := checkOrganization(k.KeyRecord, p); err != nil {
 		return false, err
 	}
-	if waited, err = c.checkResource(ctx, k, p); err != nil {
+	if waited, err = c.checkResource(ctx, k.KeyRecord, p); err != nil {
 		return waited, err
 	}
 	return waited, checkScopes(k, p)
@@ -330,11 +328,11 @@ func notFor(k *KeyRecord, kind ResourceKind) error {
 	return &InsufficientScopeError{KeyID: k.ID, Resource: string(kind)}
 }
 
-func checkScopes(k *KeyRecord, p *ValidateParams) error {
-	if p.AnyScope && (len(p.Scopes) == 0 || coversAny(k.Scopes, p.Scopes)) {
+func checkScopes(k *known, p *ValidateParams) error {
+	if p.AnyScope && (len(p.Scopes) == 0 || coversAny(k.scopes, p.Scopes)) {
 		return nil
 	}
-	if missing := missingScopes(k.Scopes, p.Scopes); len(missing) > 0 {
+	if missing := missingScopes(k.scopes, p.Scopes); len(missing) > 0 {
 		return &InsufficientScopeError{KeyID: k.ID, Missing: missing}
 	}
 	return nil

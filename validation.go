@@ -16,9 +16,10 @@ import (
 type Validation struct {
 	key *known // shared with others: never written to, never handed out
 	// used is when this use was counted; zero: it was not.
-	used   time.Time
-	limits [maxLimits]leases.State // of the key's limits, in their order
-	n      int                     // how many were charged: all or none
+	used time.Time
+	// limits is where the key stands within its limits, in their order, when they were
+	// charged.
+	limits leases.Decision
 }
 
 // KeyID returns the key's id.
@@ -47,7 +48,7 @@ func (v Validation) HasScope(scope string) bool { return covers(v.at().Scopes, s
 func (v Validation) Key() Key {
 	key, _ := keyOf(*v.at()) // fetch has seen that it can be decoded
 	if !v.used.IsZero() {
-		key.UseCount = v.key.uses + v.key.counter.Accepted()
+		key.UseCount += v.key.counter.Accepted()
 		key.LastUsedAt = v.used.UTC().Truncate(time.Microsecond)
 	}
 	return key
@@ -57,9 +58,12 @@ func (v Validation) Key() Key {
 // use, the most restrictive first: what has the least left. Empty when the key
 // has none, or SkipRateLimit was set.
 func (v Validation) Limits() []LimitState {
-	limits := make([]LimitState, v.n)
+	if !v.limits.Allowed {
+		return []LimitState{}
+	}
+	limits := make([]LimitState, len(v.key.RateLimits))
 	for i := range limits {
-		limits[i] = publicState(v.key.RateLimits[i], v.limits[i])
+		limits[i] = publicState(v.key.RateLimits[i], v.limits.States[i])
 	}
 	sortLimits(limits)
 	return limits
@@ -75,5 +79,5 @@ func (v Validation) at() *KeyRecord {
 	if v.key == nil {
 		return &KeyRecord{}
 	}
-	return &v.key.KeyRecord
+	return v.key.KeyRecord
 }

@@ -1,5 +1,7 @@
 package keycache
 
+import "encoding/binary"
+
 // insert puts an entry in its set, in place of one with the same hash if there is
 // one. The stripe is locked.
 func (t *table[V]) insert(s *stripe[V], now Instant, e *Entry[V]) {
@@ -109,11 +111,26 @@ func (t *table[V]) drop(s *stripe[V], c Change) {
 }
 
 func (t *table[V]) dropKey(s *stripe[V], id [16]byte) {
-	for e := s.index[id]; e != nil; e = s.index[id] {
-		i, _ := t.place(&e.hash)
-		set := &t.sets[i]
-		s.remove(set, set.find(&e.hash))
+	if s.index == nil {
+		return
 	}
+	for e := *s.listOf(&id); e != nil; {
+		next := e.next
+		if e.Key == id {
+			i, _ := t.place(&e.hash)
+			set := &t.sets[i]
+			s.remove(set, set.find(&e.hash))
+		}
+		e = next
+	}
+}
+
+// listOf returns the list in the index that a key belongs to. The index does not
+// grow: as many lists as the stripe has room for entries, a key's id being as good as
+// random. A map would take three times as much, and more after a while of changes.
+func (s *stripe[V]) listOf(key *[16]byte) **Entry[V] {
+	h := fold(binary.LittleEndian.Uint64(key[:]), binary.LittleEndian.Uint64(key[8:]))
+	return &s.index[(h>>32)&uint64(len(s.index)-1)]
 }
 
 // link adds an entry to the index. A key has one entry in a stripe, seldom more:
@@ -122,25 +139,20 @@ func (s *stripe[V]) link(e *Entry[V]) {
 	if e.Key == [16]byte{} {
 		return
 	}
-	e.next = s.index[e.Key]
-	s.index[e.Key] = e
+	if s.index == nil {
+		s.index = make([]*Entry[V], powerOfTwo(s.limit))
+	}
+	head := s.listOf(&e.Key)
+	e.next, *head = *head, e
 }
 
 func (s *stripe[V]) unlink(e *Entry[V]) {
 	if e.Key == [16]byte{} {
 		return
 	}
-	head := s.index[e.Key]
-	switch {
-	case head != e:
-		for head.next != e {
-			head = head.next
-		}
-		head.next = e.next
-	case e.next == nil:
-		delete(s.index, e.Key)
-	default:
-		s.index[e.Key] = e.next
+	at := s.listOf(&e.Key)
+	for *at != e {
+		at = &(*at).next
 	}
-	e.next = nil
+	*at, e.next = e.next, nil
 }

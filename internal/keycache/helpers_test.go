@@ -218,7 +218,7 @@ func (r *rig) mustFind(key [16]byte, want int) {
 func (r *rig) lookup(key [16]byte) int { return r.lookupAt(r.now(), key) }
 
 func (r *rig) lookupAt(now keycache.Instant, key [16]byte) int {
-	if e := r.cache.Lookup(now, hashFor(key)); e != nil {
+	if e := r.cache.Lookup(now, hashFor(key), 0); e != nil {
 		return e.Value
 	}
 	return -1

@@ -12,10 +12,13 @@ type Stats struct {
 	Evicted int64 // entries that had to make room
 }
 
+// Lanes is how many places hits are counted in.
+const Lanes = 16
+
 // counters keeps Stats. Hits are counted in several places, so that processors
 // do not fight over one.
 type counters struct {
-	hits   [16]cell
+	hits   [Lanes]cell
 	misses atomic.Int64
 	loads  atomic.Int64
 }
@@ -24,12 +27,6 @@ type counters struct {
 type cell struct {
 	atomic.Int64
 	_ [56]byte
-}
-
-// hit counts in a place that depends on the time: different requests, different
-// places, more or less.
-func (c *counters) hit(now Instant) {
-	c.hits[fold(uint64(now.Mono), 0)>>60].Add(1)
 }
 
 // Stats returns the numbers.

@@ -46,8 +46,8 @@ type set[V any] struct {
 // stripe is what guards a run of sets, and counts what they hold.
 type stripe[V any] struct {
 	mu      sync.Mutex
-	sets    []set[V] // its own
-	index   map[[16]byte]*Entry[V]
+	sets    []set[V]    // its own
+	index   []*Entry[V] // by key, made when there is one: a power of two of lists
 	flights map[[32]byte]*flight[V]
 	limit   int
 	count   int
@@ -70,7 +70,6 @@ func (t *table[V]) init(size int) {
 	for i := range t.stripes {
 		s := &t.stripes[i]
 		s.sets = t.sets[i*(sets/n) : (i+1)*(sets/n)]
-		s.index = make(map[[16]byte]*Entry[V])
 		s.flights = make(map[[32]byte]*flight[V])
 		s.limit = size*(i+1)/n - size*i/n
 	}

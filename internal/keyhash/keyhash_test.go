@@ -277,3 +277,14 @@ func BenchmarkFloorNewEachTime(b *testing.B) {
 		mac.Sum(nil)
 	}
 }
+
+func TestLanes(t *testing.T) {
+	t.Parallel()
+	h := newHasher(t, []byte(testSecret))
+	for range 100 {
+		sum, lane := h.SumLane("sk")
+		if sum != h.Sum("sk") || lane >= keyhash.Lanes {
+			t.Fatalf("lane %d, or another hash", lane)
+		}
+	}
+}

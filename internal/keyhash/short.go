@@ -6,6 +6,7 @@ import (
 	"encoding"
 	"encoding/binary"
 	"hash"
+	"reflect"
 )
 
 // maxShort is the longest text that fits into two blocks with its padding (FIPS 180-4, section 5.1.1).
@@ -18,17 +19,19 @@ const (
 )
 
 // short computes HMAC-SHA256 (RFC 2104) of short texts, with the compressions of crypto/sha256 and little else: both
-// hashes begin from states that were computed once, get their padding here, and are read off as the saved state. That
-// takes two thirds of the time of a crypto/hmac that is reset and used again.
+// hashes begin as copies of digests that have hashed the keyed blocks, get their padding here, and are read off as the
+// saved state. That takes two thirds of the time of a crypto/hmac that is reset and used again.
 //
 // It hangs on the form of saved states, which crypto/sha256 does not promise: [hasShort] looks whether it is as expected,
 // and where it is not, crypto/hmac does all of the work.
 type short struct {
 	digest       hash.Hash
-	load         encoding.BinaryUnmarshaler
+	at           reflect.Value // where digest points to
 	save         encoding.BinaryAppender
-	inner, outer []byte // saved states: the keyed blocks have been hashed
-	blocks       [2 * sha256.BlockSize]byte
+	inner, outer reflect.Value // to be copied there
+	text         [2 * sha256.BlockSize]byte
+	padded, size int // text is padded for this length, and then so long
+	last         [sha256.BlockSize]byte
 	saved        [128]byte
 }
 
@@ -41,33 +44,43 @@ func hasShort(key []byte) bool {
 // newShort returns what [hasShort] has tried; nil if crypto/sha256 saves no states that could be used.
 func newShort(key []byte) *short {
 	s := &short{digest: sha256.New()}
-	var loads, saves bool
-	s.load, loads = s.digest.(encoding.BinaryUnmarshaler)
+	var saves bool
 	s.save, saves = s.digest.(encoding.BinaryAppender)
-	if !loads || !saves || len(key) > sha256.BlockSize {
+	s.at = reflect.ValueOf(s.digest)
+	if !saves || s.at.Kind() != reflect.Pointer || len(key) > sha256.BlockSize {
 		return nil
 	}
-	s.inner, s.outer = s.keyed(key, 0x36), s.keyed(key, 0x5c)
-	if len(s.inner) < chainEnd || len(s.inner) > len(s.saved) {
+	s.at, s.inner, s.outer = s.at.Elem(), keyed(key, 0x36), keyed(key, 0x5c)
+	if state, err := s.save.AppendBinary(nil); err != nil || len(state) < chainEnd || len(state) > len(s.saved) {
 		return nil
 	}
+	s.size = pad(s.text[:], 0)
+	pad(s.last[:], sha256.Size)
 	return s
 }
 
-// keyed is the state after the key, in a block of its own, was hashed.
-func (s *short) keyed(key []byte, pad byte) []byte {
+// keyed is a digest that has hashed the key, in a block of its own.
+func keyed(key []byte, with byte) reflect.Value {
 	block := make([]byte, sha256.BlockSize)
 	copy(block, key)
 	for i := range block {
-		block[i] ^= pad
+		block[i] ^= with
 	}
-	s.digest.Reset()
-	s.digest.Write(block)
-	state, err := s.save.AppendBinary(nil)
-	if err != nil {
-		return nil
+	digest := sha256.New()
+	digest.Write(block)
+	return reflect.ValueOf(digest).Elem()
+}
+
+// pad puts behind the first n bytes what ends a hash of the keyed block and of them, and returns where that ends.
+func pad(text []byte, n int) (size int) {
+	size = sha256.BlockSize
+	if n+9 > size {
+		size *= 2
 	}
-	return state
+	text[n] = 0x80
+	clear(text[n+1 : size-8])
+	binary.BigEndian.PutUint64(text[size-8:size], uint64(sha256.BlockSize+n)*8)
+	return size
 }
 
 // agrees compares the results for all lengths with those of crypto/hmac.
@@ -92,29 +105,22 @@ func (s *short) sum(text string) (sum Hash, ok bool) {
 	if len(text) > maxShort {
 		return sum, false
 	}
-	if sum, ok = s.compress(s.inner, copy(s.blocks[:], text)); !ok {
+	copy(s.text[:], text)
+	if s.padded != len(text) { // most keys are of one length
+		s.padded, s.size = len(text), pad(s.text[:], len(text))
+	}
+	if ok = s.compress(s.inner, s.text[:s.size]); !ok {
 		return sum, false
 	}
-	return s.compress(s.outer, copy(s.blocks[:], sum[:]))
+	copy(s.last[:], s.saved[chainAt:chainEnd])
+	ok = s.compress(s.outer, s.last[:])
+	return Hash(s.saved[chainAt:chainEnd]), ok
 }
 
-// compress hashes the first n bytes of the blocks, padded, from a saved state on.
-func (s *short) compress(from []byte, n int) (chain Hash, ok bool) {
-	size := sha256.BlockSize
-	if n+9 > size {
-		size *= 2
-	}
-	s.blocks[n] = 0x80
-	clear(s.blocks[n+1 : size-8])
-	binary.BigEndian.PutUint64(s.blocks[size-8:size], uint64(sha256.BlockSize+n)*8)
-	if s.load.UnmarshalBinary(from) != nil {
-		return chain, false
-	}
-	s.digest.Write(s.blocks[:size])
-	state, err := s.save.AppendBinary(s.saved[:0])
-	if err != nil {
-		return chain, false
-	}
-	copy(chain[:], state[chainAt:chainEnd])
-	return chain, true
+// compress hashes whole blocks from a state on, and saves what that results in.
+func (s *short) compress(from reflect.Value, blocks []byte) bool {
+	s.at.Set(from)
+	s.digest.Write(blocks)
+	_, err := s.save.AppendBinary(s.saved[:0])
+	return err == nil
 }

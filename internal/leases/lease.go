@@ -18,7 +18,8 @@ const aside = -1
 // lease is what may be charged to one window. All but remaining is fixed: more of
 // the same window makes a new lease, which takes over what is left of this one.
 //
-// What a charge reads comes first, and fills a cache line.
+// What a charge reads comes first, and fills a cache line: as large as this, a lease
+// begins with one.
 type lease struct {
 	remaining atomic.Int64 // aside: not here
 
@@ -33,6 +34,8 @@ type lease struct {
 	size int64     // remaining, at first
 	debt int64     // what was counted in this window without asking the store
 	sent time.Time // the request
+
+	_ [16]byte
 }
 
 // newLease returns a lease of the window that ends at reset, which was until away
@@ -89,6 +92,24 @@ func (l *lease) take(cost int64) (remains int64, ok bool) {
 			return remains - cost, true
 		}
 	}
+}
+
+// charge decides on a single limit of which this is the lease, if it can.
+func (l *lease) charge(cost int64, now time.Time, d *Decision) bool {
+	left := l.left(now)
+	if left <= 0 {
+		return false
+	}
+	n, ok := l.take(cost)
+	if !ok && (l.rest > 0 || n == aside) {
+		return false
+	}
+	d.Allowed, d.Refused, d.at, d.until = ok, -1, 0, left+l.tail
+	d.States[0] = l.state(n)
+	if !ok {
+		d.Refused = 0
+	}
+	return true
 }
 
 // until is the time to the end of the window.

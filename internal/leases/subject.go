@@ -78,25 +78,17 @@ func (s *Subject) Peek(ctx context.Context, now time.Time) (d Decision, err erro
 // single decides on a single limit, without a lock, if it can.
 func (s *Subject) single(cost int64, now time.Time, d *Decision) bool {
 	l := s.leases[0].Load()
-	if l == nil || s.limiter.closed.Load() {
+	if l == nil || s.limiter.closed.Load() || !l.charge(cost, now, d) {
 		return false
 	}
-	left := l.left(now)
-	if left <= 0 {
-		return false
-	}
-	n, ok := l.take(cost)
-	if !ok && (l.rest > 0 || n == aside) {
-		return false
-	}
-	d.Allowed, d.Refused, d.at, d.until = ok, -1, 0, left+l.tail
-	d.States[0] = l.state(n)
-	if !ok {
-		d.Refused = 0
-		s.limiter.counters(s).refused.Add(1)
+	if !d.Allowed {
+		s.noteRefusal()
 	}
 	return true
 }
+
+// noteRefusal counts a charge that was refused from memory.
+func (s *Subject) noteRefusal() { s.limiter.counters(s).refused.Add(1) }
 
 // several decides on several limits, if memory knows enough.
 func (s *Subject) several(cost int64, now time.Time, d *Decision) bool {
@@ -116,7 +108,7 @@ func (s *Subject) known(cost int64, now time.Time, d *Decision) bool {
 		return false
 	}
 	if !d.Allowed && cost > 0 {
-		s.limiter.counters(s).refused.Add(1)
+		s.noteRefusal()
 	}
 	return true
 }

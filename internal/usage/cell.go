@@ -32,14 +32,21 @@ type cell struct {
 	// the counter on the list before anybody can look.
 	word atomic.Uint64
 	// slots are guarded by the shard's lock. They hold the counts of other hours
-	// than the word's, and those for which the word was too small.
-	slots []slot
+	// than the word's, and those for which the word was too small: seldom any, so that
+	// they take one word here.
+	slots *kept
 }
 
 // slot is what was counted within one hour; last is in microseconds since the
 // Unix epoch.
 type slot struct {
 	hour, count, last int64
+}
+
+// kept is a slot on a cell's list.
+type kept struct {
+	slot
+	next *kept
 }
 
 // add counts a use at a time in microseconds, if the word is already of its hour
@@ -79,14 +86,14 @@ func (l *cell) roll(at int64) {
 
 // stash adds to the slot of an hour. The shard is locked.
 func (l *cell) stash(s slot) {
-	for i := range l.slots {
-		if have := &l.slots[i]; have.hour == s.hour {
+	for have := l.slots; have != nil; have = have.next {
+		if have.hour == s.hour {
 			have.count += s.count
 			have.last = max(have.last, s.last)
 			return
 		}
 	}
-	l.slots = append(l.slots, s)
+	l.slots = &kept{slot: s, next: l.slots}
 }
 
 // holds tells whether there is already a place for that hour. The shard is locked.
@@ -94,7 +101,7 @@ func (l *cell) holds(hour int64) bool {
 	if w := l.word.Load(); w != 0 && unpack(w).hour == hour {
 		return true
 	}
-	for _, s := range l.slots {
+	for s := l.slots; s != nil; s = s.next {
 		if s.hour == hour {
 			return true
 		}
@@ -103,11 +110,8 @@ func (l *cell) holds(hour int64) bool {
 }
 
 // size is the number of slots, the word being one. The shard is locked.
-func (l *cell) size() int64 {
-	n := int64(len(l.slots))
-	if l.word.Load() != 0 {
-		n++
-	}
+func (l *cell) size() (n int64) {
+	l.each(func(slot) { n++ })
 	return n
 }
 
@@ -117,8 +121,8 @@ func (l *cell) each(f func(slot)) {
 	if w := l.word.Load(); w != 0 {
 		f(unpack(w))
 	}
-	for _, s := range l.slots {
-		f(s)
+	for s := l.slots; s != nil; s = s.next {
+		f(s.slot)
 	}
 }
 
@@ -127,8 +131,8 @@ func (l *cell) empty(f func(slot)) {
 	if w := l.word.Swap(0); w != 0 {
 		f(unpack(w))
 	}
-	for _, s := range l.slots {
-		f(s)
+	for s := l.slots; s != nil; s = s.next {
+		f(s.slot)
 	}
 	l.slots = nil
 }

@@ -7,20 +7,20 @@ import (
 )
 
 // Counter counts the uses of one secret of one key. It is made by
-// [Recorder.Counter], may be kept for as long as its holder likes, and may be
-// used by many goroutines at once. Several counters of one key and secret are
-// summed.
+// [Recorder.Counter] or made ready by [Recorder.Init], may be kept for as long as its
+// holder likes, and may be used by many goroutines at once. Several counters of one
+// key and secret are summed. The word that each use changes is its first.
 type Counter struct {
 	accepted cell
 	refused  atomic.Pointer[refusal]
 	shard    *shard
 	key      [16]byte
-	secret   int
+	secret   int32
 
 	// Guarded by the shard's lock.
-	next   *Counter // on the shard's list: another counter of the same key
 	listed bool
-	taken  int64 // accepted uses that flushes took out
+	next   *Counter // on the shard's list: another counter of the same key
+	taken  int64    // accepted uses that flushes took out
 }
 
 // refusal counts the uses refused with one outcome. A list of them only grows,
@@ -109,11 +109,17 @@ func (s *shard) counter(key [16]byte, secret int) *Counter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := s.dirty[key]; c != nil; c = c.next {
-		if c.secret == secret {
+		if c.secret == int32(secret) {
 			return c
 		}
 	}
-	return &Counter{shard: s, key: key, secret: secret}
+	c := &Counter{}
+	c.init(s, key, secret)
+	return c
+}
+
+func (c *Counter) init(s *shard, key [16]byte, secret int) {
+	c.shard, c.key, c.secret = s, key, int32(secret)
 }
 
 // add counts what a cell could not count alone. The shard is locked.
@@ -161,7 +167,7 @@ func (c *Counter) take(entries []entry) []entry {
 	move := func(outcome string) func(slot) {
 		return func(s slot) {
 			entries = append(entries, entry{
-				key: c.key, secret: c.secret, outcome: outcome,
+				key: c.key, secret: int(c.secret), outcome: outcome,
 				hour: s.hour, count: s.count, last: s.last,
 			})
 			if outcome == Accepted {

@@ -245,3 +245,22 @@ func TestCountingDoesNotAllocate(t *testing.T) {
 	equal(t, "allocations of Accept", testing.AllocsPerRun(1000, func() { c.Accept(hour10) }), 0)
 	equal(t, "allocations of Refuse", testing.AllocsPerRun(1000, func() { c.Refuse("revoked_key", hour10) }), 0)
 }
+
+func TestACounterMayBePartOfSomethingElse(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	r := newRecorder(t, s.options())
+	var holder struct{ counter usage.Counter }
+	r.Init(&holder.counter, keyOf(1), 3)
+	holder.counter.Accept(hour10)
+	holder.counter.Refuse("revoked_key", hour10)
+	r.Counter(keyOf(1), 3).Accept(hour10)
+	must(t, r.Flush(t.Context()))
+	want := map[place]int64{
+		{keyOf(1), 3, hour10, usage.Accepted}: 2,
+		{keyOf(1), 3, hour10, "revoked_key"}:  1,
+	}
+	if diff := cmp.Diff(want, s.places()); diff != "" {
+		t.Errorf("uses (-want +got):\n%s", diff)
+	}
+}

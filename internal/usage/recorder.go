@@ -131,6 +131,12 @@ func (r *Recorder) Counter(key [16]byte, secret int) *Counter {
 	return r.shard(key).counter(key, secret)
 }
 
+// Init makes a counter ready that is a part of something else: its zero value, before
+// anybody uses it. While it holds something that was not flushed, the recorder keeps
+// what it is a part of. Of those who come and go faster than flushes, [Recorder.Counter]
+// makes fewer.
+func (r *Recorder) Init(c *Counter, key [16]byte, secret int) { c.init(r.shard(key), key, secret) }
+
 func (r *Recorder) shard(key [16]byte) *shard {
 	return &r.shards[int(key[15])%len(r.shards)]
 }

@@ -59,7 +59,7 @@ func (r *Recorder) join(ctx context.Context, c *Counter, at int64) (g *group, i 
 	}
 	g = r.group
 	g.entries = append(g.entries, entry{
-		key: c.key, secret: c.secret, outcome: Accepted,
+		key: c.key, secret: int(c.secret), outcome: Accepted,
 		hour: hourOf(at), count: 1, last: at,
 	})
 	return g, len(g.entries) - 1, nil
