@@ -1,11 +1,9 @@
 // Command acme is a company that issues keys to the users of its API: the set-up
-// runs on every deploy, each user has keys with a plan and scopes, and an upgrade
-// changes a key in place.
+// runs on every deploy, and an upgrade changes a key in place.
 //
 //	go run ./examples/acme [app.db]
 //
-// Without a path the database is in memory. Run it twice on a file: the second time
-// the set-up finds everything there.
+// Without a path the database is in memory. Run it twice on a file.
 package main
 
 import (
@@ -20,10 +18,7 @@ import (
 )
 
 func main() {
-	path := ":memory:"
-	if len(os.Args) > 1 {
-		path = os.Args[1]
-	}
+	path := append(os.Args, ":memory:")[1]
 	if err := run(context.Background(), path); err != nil {
 		log.Fatal(err)
 	}
@@ -35,14 +30,12 @@ func run(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := db.Migrate(ctx); err != nil {
+	if err = db.Migrate(ctx); err != nil {
 		return err
 	}
 	client, err := apikeys.New(ctx, db, apikeys.Config{
-		// A service reads it with apikeys.SecretFromEnv or SecretFromFile.
-		SigningSecret: apikeys.NewSecret("5d1f7c02b8e94a6db3c8e5f1a0974d2e"),
-		KeyPrefix:     "acme",
-		Environment:   "live",
+		// A service reads its secret with apikeys.SecretFromEnv.
+		SigningSecret: apikeys.NewSecret("5d1f7c02b8e94a6db3c8e5f1a0974d2e"), KeyPrefix: "acme", Environment: "live",
 	})
 	if err != nil {
 		return err
@@ -56,7 +49,6 @@ func run(ctx context.Context, path string) (err error) {
 	return acme.serve(ctx, "u_alice")
 }
 
-// company is what the set-up leaves to the rest of the program.
 type company struct {
 	client  *apikeys.Client
 	org     *apikeys.Organization
@@ -64,7 +56,7 @@ type company struct {
 	maps    *apikeys.Product
 }
 
-// setUp is idempotent: it runs on every deploy, on every machine.
+// setUp runs on every deploy, on every machine.
 func (c *company) setUp(ctx context.Context) (err error) {
 	var created bool
 	if c.org, created, err = c.client.GetOrCreateOrganization(ctx, "Acme Inc"); err != nil {
@@ -79,9 +71,8 @@ func (c *company) setUp(ctx context.Context) (err error) {
 	fmt.Println("set up, created now:", created)
 
 	// Who insists on creating is told what stands in the way.
-	_, err = c.client.CreateOrganization(ctx, "Acme Inc")
 	var exists *apikeys.AlreadyExistsError
-	if !errors.As(err, &exists) || exists.ExistingID != c.org.ID {
+	if _, err = c.client.CreateOrganization(ctx, "Acme Inc"); !errors.As(err, &exists) || exists.ExistingID != c.org.ID {
 		return fmt.Errorf("want the organization that is there, got %w", err)
 	}
 	return c.client.AddProductToProject(ctx, c.maps.ID, c.project.ID)
@@ -98,10 +89,8 @@ func (c *company) serve(ctx context.Context, user string) error {
 	issued, err := c.client.CreateKey(ctx, apikeys.CreateKeyParams{
 		OrganizationID: c.org.ID, ProjectID: c.project.ID, ProductID: c.maps.ID, OwnerID: user,
 		Metadata: apikeys.KeyMetadata{
-			Name:       "Alice's key",
-			Scopes:     []string{"tiles:read"},
-			RateLimits: []apikeys.RateLimit{apikeys.PerMinute(1000)},
-			Custom:     map[string]any{"user": user, "plan": "free"},
+			Name: "Alice's key", Scopes: []string{"tiles:read"}, RateLimits: []apikeys.RateLimit{apikeys.PerMinute(1000)},
+			Custom: map[string]any{"user": user, "plan": "free"},
 		},
 	})
 	if err != nil {
@@ -112,9 +101,8 @@ func (c *company) serve(ctx context.Context, user string) error {
 	if err := c.request(ctx, text, "tiles:read"); err != nil {
 		return err
 	}
-	err = c.request(ctx, text, "routes:read")
 	var lacking *apikeys.InsufficientScopeError
-	if !errors.As(err, &lacking) {
+	if err := c.request(ctx, text, "routes:read"); !errors.As(err, &lacking) {
 		return fmt.Errorf("want a missing scope, got %w", err)
 	}
 	fmt.Println("refused, missing:", lacking.Missing)
@@ -130,8 +118,7 @@ func (c *company) serve(ctx context.Context, user string) error {
 	return c.leave(ctx, user)
 }
 
-// request is what a handler does with the key of a request; package httpmw does it
-// for net/http.
+// request is what package httpmw does with the key of a request.
 func (c *company) request(ctx context.Context, text, scope string) error {
 	v, err := c.client.Validate(ctx, text, apikeys.ValidateParams{ProductID: c.maps.ID, Scopes: []string{scope}})
 	if err != nil {

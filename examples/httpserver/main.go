@@ -22,7 +22,7 @@ import (
 func main() {
 	ctx := context.Background()
 	db := must(sqlite.Open(ctx, ":memory:"))
-	must(db, db.Migrate(ctx))
+	check(db.Migrate(ctx))
 	secret := must(apikeys.SecretFromEnv("APIKEYS_SECRET"))
 	client := must(apikeys.New(ctx, db, apikeys.Config{SigningSecret: secret}))
 	fmt.Println("try it with the key", must(issue(ctx, client)))
@@ -32,8 +32,8 @@ func main() {
 	stop, cancel := signal.NotifyContext(ctx, os.Interrupt)
 	defer cancel()
 	<-stop.Done()
-	must(server, server.Shutdown(ctx)) // requests that are under way are answered,
-	must(client, client.Close(ctx))    // and the last uses written
+	check(server.Shutdown(ctx)) // requests that are under way are answered,
+	check(client.Close(ctx))    // and the last uses written
 }
 
 func routes(client *apikeys.Client) http.Handler {
@@ -42,6 +42,11 @@ func routes(client *apikeys.Client) http.Handler {
 	mux.Handle("GET /docs", guard.Require("docs:read")(http.HandlerFunc(docs)))
 	mux.Handle("DELETE /docs", guard.Require("docs:write")(http.HandlerFunc(docs)))
 	return mux
+}
+
+func docs(w http.ResponseWriter, r *http.Request) {
+	v, _ := httpmw.ValidationFrom(r.Context())
+	_, _ = fmt.Fprintln(w, "documents of", v.OwnerID())
 }
 
 // issue returns the text of a new key, which is stored nowhere.
@@ -58,14 +63,13 @@ func issue(ctx context.Context, client *apikeys.Client) (string, error) {
 	return key.Plaintext.Reveal(), nil
 }
 
-func docs(w http.ResponseWriter, r *http.Request) {
-	v, _ := httpmw.ValidationFrom(r.Context())
-	_, _ = fmt.Fprintln(w, "documents of", v.OwnerID())
+func must[T any](v T, err error) T {
+	check(err)
+	return v
 }
 
-func must[T any](v T, err error) T {
+func check(err error) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	return v
 }
