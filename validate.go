@@ -40,6 +40,17 @@ func (p *ValidateParams) check() error {
 	return checkRequired(p.Scopes)
 }
 
+// CheckParams tells what [Client.Validate] would say of the params whatever the key:
+// nil, or that they can never be met (ErrInvalidArgument), or that the client is
+// closed. For those who fix their params long before there is a key; it counts nothing
+// and asks no store.
+func (c *Client) CheckParams(params ValidateParams) error {
+	if err := c.ready(); err != nil {
+		return err
+	}
+	return params.check()
+}
+
 // Verify tells whose key this is, if it is good at all: neither scopes nor rate
 // limits are asked. The use is counted.
 func (c *Client) Verify(ctx context.Context, plaintext string) (*Key, error) {

@@ -17,12 +17,16 @@ import (
 const goodKey = "sk_good"
 
 // stub accepts one key and nothing else.
-func stub(_ context.Context, text string, _ apikeys.ValidateParams) (apikeys.Validation, error) {
+type stub struct{ validation apikeys.Validation }
+
+func (s stub) Validate(_ context.Context, text string, _ apikeys.ValidateParams) (apikeys.Validation, error) {
 	if text != goodKey {
 		return apikeys.Validation{}, apikeys.ErrInvalidKey
 	}
-	return apikeys.Validation{}, nil
+	return s.validation, nil
 }
+
+func (stub) CheckParams(apikeys.ValidateParams) error { return nil }
 
 // Whatever the headers are, a request is admitted only with the key alone in a line
 // alone, and the line is what the next handler does not see.
@@ -45,7 +49,7 @@ func FuzzCredential(f *testing.F) {
 		f.Add(seed[0], seed[1], seed[2], seed[3], uint8(5))
 	}
 	wellFormed := regexp.MustCompile(`^(?i:bearer) ` + goodKey + `$`)
-	m := newMiddleware(stub, Options{})
+	m := newMiddleware(stub{}, Options{})
 	f.Fuzz(func(t *testing.T, own1, own2, auth1, auth2 string, present uint8) {
 		h := http.Header{}
 		for i, line := range []string{own1, own2, auth1, auth2} {
@@ -119,7 +123,7 @@ func TestWholeSecondsRoundUp(t *testing.T) {
 // No value can end a header line or a quoted string, whoever made it.
 func TestHeaderValuesCannotBeInjected(t *testing.T) {
 	t.Parallel()
-	a := newMiddleware(stub, Options{}).answers
+	a := newMiddleware(stub{}, Options{}).answers
 	for _, err := range []error{
 		&apikeys.InsufficientScopeError{Resource: "x\"\r\nSet-Cookie: a=b\\"},
 		&apikeys.InsufficientScopeError{Missing: []string{"read\r\nSet-Cookie: a=b"}},

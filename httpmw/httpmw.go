@@ -12,7 +12,7 @@ import (
 
 // Middleware requires API keys. Make one with [New]; it is safe for concurrent use.
 type Middleware struct {
-	validate      validator
+	keys          validator
 	header        string // canonical
 	authorization bool
 	keep          bool
@@ -21,8 +21,12 @@ type Middleware struct {
 	answers       answers
 }
 
-// validator is Client.Validate: the seam for tests of what lies around it.
-type validator func(context.Context, string, apikeys.ValidateParams) (apikeys.Validation, error)
+// validator is the part of a client that judges keys: the seam for tests of what lies
+// around it.
+type validator interface {
+	Validate(context.Context, string, apikeys.ValidateParams) (apikeys.Validation, error)
+	CheckParams(apikeys.ValidateParams) error
+}
 
 // paramsFunc tells what a request asks of its key.
 type paramsFunc func(*http.Request) (apikeys.ValidateParams, error)
@@ -34,7 +38,7 @@ func New(client *apikeys.Client, opts Options) *Middleware {
 	if client == nil {
 		panic("httpmw: New: the client is nil")
 	}
-	return newMiddleware(client.Validate, opts)
+	return newMiddleware(client, opts)
 }
 
 // Require admits requests whose key grants all of the scopes; without scopes, any
@@ -93,12 +97,10 @@ func (m *Middleware) WriteError(w http.ResponseWriter, r *http.Request, err erro
 	m.answers.refuse(w, r, err)
 }
 
-// fixed returns a function that asks the same of each request. The client judges
-// params before keys, so the empty key shows at the start whether they are good,
-// without a call of the store.
+// fixed returns a function that asks the same of each request.
 func (m *Middleware) fixed(params apikeys.ValidateParams) paramsFunc {
 	params.Scopes = slices.Clone(params.Scopes)
-	if _, err := m.validate(context.Background(), "", params); errors.Is(err, apikeys.ErrInvalidArgument) {
+	if err := m.keys.CheckParams(params); errors.Is(err, apikeys.ErrInvalidArgument) {
 		panic("httpmw: " + err.Error())
 	}
 	return func(*http.Request) (apikeys.ValidateParams, error) { return params, nil }
@@ -192,7 +194,7 @@ func (m *Middleware) ask(r *http.Request, a attempt, params paramsFunc) (apikeys
 		p.SkipUsage = true
 		p.SkipRateLimit = p.SkipRateLimit || p.Cost == 0
 	}
-	v, err := m.validate(r.Context(), a.text, p)
+	v, err := m.keys.Validate(r.Context(), a.text, p)
 	if err == nil {
 		return v, nil
 	}
@@ -206,7 +208,7 @@ func (m *Middleware) ask(r *http.Request, a attempt, params paramsFunc) (apikeys
 // refusal is the error for a request whose params are in error: that of its key
 // first, so that strangers cannot ask what exists.
 func (m *Middleware) refusal(r *http.Request, a attempt, err error) error {
-	_, bad := m.validate(r.Context(), a.text, apikeys.ValidateParams{SkipUsage: true, SkipRateLimit: true})
+	_, bad := m.keys.Validate(r.Context(), a.text, apikeys.ValidateParams{SkipUsage: true, SkipRateLimit: true})
 	if bad != nil {
 		return bad
 	}

@@ -372,3 +372,21 @@ func TestConcurrentRequestsKeepTheirOwnKeys(t *testing.T) {
 		t.Errorf("got %d wrong answers, want none", got)
 	}
 }
+
+// Setting up routes is no use of any key: an operator sees no refusals before the
+// first request.
+func TestSettingUpCountsNothing(t *testing.T) {
+	t.Parallel()
+	c := apikeystest.New(t)
+	mw := httpmw.New(c.Client, httpmw.Options{})
+	mw.Require("read")
+	mw.Optional()
+	mw.RequireParams(apikeys.ValidateParams{Cost: 2})
+	if got := c.Stats(); len(got.Refused) != 0 {
+		t.Errorf("got refusals %v, want none", got.Refused)
+	}
+	get(mw.Require()(&seen{}), apiKey("x"))
+	if got := c.Stats().Refused; got["invalid_key"] != 1 {
+		t.Errorf("got refusals %v, want one invalid key", got)
+	}
+}

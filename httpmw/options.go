@@ -50,9 +50,9 @@ type Options struct {
 	Now func() time.Time
 }
 
-func newMiddleware(validate validator, opts Options) *Middleware {
+func newMiddleware(keys validator, opts Options) *Middleware {
 	m := &Middleware{
-		validate:      validate,
+		keys:          keys,
 		header:        headerName(opts.Header),
 		authorization: !opts.IgnoreAuthorization,
 		keep:          opts.KeepCredential,
