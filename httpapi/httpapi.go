@@ -124,7 +124,9 @@ func routes() []route {
 // ServeHTTP answers what the mux would answer in its own words (404, 405) as
 // JSON:API errors, and does not redirect: a path that needs cleaning is no path of ours.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !strings.HasPrefix(r.URL.Path, "/") || path.Clean(r.URL.Path) != r.URL.Path {
+	// As it was sent: what stands encoded in it is part of an id, such as the "//" of a
+	// user whose id is a URL.
+	if sent := r.URL.EscapedPath(); !strings.HasPrefix(sent, "/") || path.Clean(sent) != sent {
 		a.refuse(w, r, errNoRoute)
 		return
 	}

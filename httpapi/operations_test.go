@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -56,7 +57,7 @@ func (o operation) request(on target) (method, path, body string) {
 	method, path, _ = strings.Cut(o.pattern, " ")
 	ids := map[string]string{
 		"api-keys": on.key.String(), "organizations": on.organization.String(), "projects": on.project.String(),
-		"products": on.product.String(), "users": on.user,
+		"products": on.product.String(), "users": url.PathEscape(on.user),
 	}
 	kind, _, _ := strings.Cut(path[1:], "/")
 	path = strings.ReplaceAll(path, "{id}", ids[kind])

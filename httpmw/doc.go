@@ -59,7 +59,7 @@
 // The body is application/problem+json with the members type, title, status,
 // detail and code, and, where they say something, expired_at, missing_scopes,
 // resource and retry_after. Code is stable; the texts are not. All refusals carry
-// Cache-Control: no-store; 401, and 400 and 403 where RFC 6750 §3 has them, a
+// Cache-Control: no-store and X-Content-Type-Options: nosniff; 401, and 400 and 403 where RFC 6750 §3 has them, a
 // WWW-Authenticate challenge; 429 and 503 Retry-After in whole seconds.
 //
 // Where limits were charged, accepted and refused answers carry RateLimit and

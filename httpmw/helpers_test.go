@@ -118,6 +118,9 @@ func wantRefusal(t testing.TB, res *answer, status int, code string) httpmw.Prob
 	if got := res.Header.Get("Cache-Control"); got != "no-store" {
 		t.Errorf("got Cache-Control %q, want no-store", got)
 	}
+	if got := res.Header.Get("X-Content-Type-Options"); got != "nosniff" {
+		t.Errorf("got X-Content-Type-Options %q, want nosniff", got)
+	}
 	return p
 }
 

@@ -57,6 +57,7 @@ func (a *answers) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.problem(err)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
 	vary(h, a.vary)
 	if c := a.challengeFor(p); c != "" {
 		h.Set("WWW-Authenticate", c)

@@ -35,7 +35,15 @@ func routes(client *apikeys.Client, s settings) (http.Handler, error) {
 	mux.Handle("PUT /hello", guard.Require("hello:write")(http.HandlerFunc(rename)))
 	// A page of another site cannot send forms in the name of who is logged in here.
 	mux.Handle("/", limit(http.NewCrossOriginProtection().Handler(managed)))
-	return mux, nil
+	return asDeclared(mux), nil
+}
+
+// asDeclared keeps browsers from taking an answer for a page that says it is none.
+func asDeclared(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
 }
 
 func hello(w http.ResponseWriter, r *http.Request) {

@@ -38,6 +38,9 @@ func TestTheDocumentIsTrue(t *testing.T) {
 		}
 		seen[outcome(o, strconv.Itoa(e.Status), failure)] = true
 		verdicts[verdict] = true
+		if ambiguous(e.Target) {
+			continue
+		}
 		if ok, errs := d.ValidateHttpResponse(e.request(t), e.response()); !ok {
 			t.Errorf("%s: the answer\n%.500s\nis not as described: %s", what, e.Answer, explain(errs))
 		}
@@ -62,6 +65,13 @@ func TestTheDocumentIsTrue(t *testing.T) {
 			t.Errorf("verify never said %s", code)
 		}
 	}
+}
+
+// ambiguous tells of paths that the validator judges nothing of: some routers would
+// take what is encoded in an id for a part of the path.
+func ambiguous(target string) bool {
+	path, _, _ := strings.Cut(strings.ToLower(target), "?")
+	return strings.Contains(path, "%2f") || strings.Contains(path, "%2e")
 }
 
 // The examples are what they are examples of.
