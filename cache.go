@@ -61,7 +61,7 @@ func (c *core) startMemory(config Config) {
 		Reset:       c.reset,
 		Unreachable: unreachable,
 		OnError: func(err error) {
-			c.log.Warn("apikeys: could not ask the store what changed; cached keys are accepted only within their delay", "error", err)
+			c.log.Warn("apikeys: could not ask the store what changed; cached keys are accepted only within their delay", "error", inert{err})
 		},
 	})
 	m.keys = keycache.New[known](m.looks, config.CacheSize)

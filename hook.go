@@ -120,7 +120,7 @@ func (h *hook) tell(n notice) {
 		var err error
 		if read, found, err = h.find(n.change); err != nil {
 			h.dropped.Add(1)
-			h.log.WarnContext(h.ctx, "apikeys: an event could not be read, so OnEvent was not told of it", "error", err)
+			h.log.WarnContext(h.ctx, "apikeys: an event could not be read, so OnEvent was not told of it", "error", inert{err})
 			return
 		}
 		e = &read

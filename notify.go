@@ -94,14 +94,14 @@ func (c *core) hear(ctx context.Context, store NotifyingStore, tell func()) {
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, errors.ErrUnsupported):
-			c.log.InfoContext(ctx, "apikeys: the store cannot tell of changes; they are asked for within the revocation delay", "error", err)
+			c.log.InfoContext(ctx, "apikeys: the store cannot tell of changes; they are asked for within the revocation delay", "error", inert{err})
 			return
 		}
 		if heard {
 			pause = relisten
 		}
 		c.log.WarnContext(ctx, "apikeys: the store does not tell of changes just now; they are asked for within the revocation delay",
-			"again in", pause, "error", err)
+			"again in", pause, "error", inert{err})
 		if !wait(ctx, pause) {
 			return
 		}

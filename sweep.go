@@ -186,7 +186,7 @@ func (c *core) sweepOnce(ctx context.Context) {
 	n, err := c.sweep(ctx)
 	c.swept.Add(int64(n))
 	if err != nil && !errors.Is(err, context.Canceled) {
-		c.log.WarnContext(ctx, "apikeys: old rows not removed; the next sweep tries again", "error", err)
+		c.log.WarnContext(ctx, "apikeys: old rows not removed; the next sweep tries again", "error", inert{err})
 	}
 }
 

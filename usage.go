@@ -25,7 +25,7 @@ func (c *core) startUsage(interval time.Duration) {
 		Outcomes: refusalCodes[:refusalsOfKeys],
 		Unknown:  mayBeDone,
 		OnError: func(err error) {
-			c.log.Warn("apikeys: uses not written; they are kept and sent again", "error", err)
+			c.log.Warn("apikeys: uses not written; they are kept and sent again", "error", inert{err})
 		},
 	})
 }

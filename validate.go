@@ -196,7 +196,7 @@ func (c *core) rehash(ctx context.Context, k *KeyRecord, hash Hash) {
 	}
 	if err != nil && !c.retired.Load() {
 		c.log.WarnContext(ctx, "apikeys: hash under the new signing secret not stored; the next use tries again",
-			"key", k.ID, "error", err)
+			"key", k.ID, "error", inert{err})
 	}
 }
 
