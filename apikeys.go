@@ -6,10 +6,13 @@
 //
 //	db, err := sqlite.Open(ctx, "app.db")
 //	err = db.Migrate(ctx) // safe on every start
-//	client, err := apikeys.New(ctx, db, apikeys.Config{
-//		SigningSecret: apikeys.NewSecret(os.Getenv("APIKEYS_SECRET")),
-//	})
-//	defer client.Close(context.Background())
+//	secret, err := apikeys.SecretFromEnv("APIKEYS_SECRET") // openssl rand -hex 32
+//	client, err := apikeys.New(ctx, db, apikeys.Config{SigningSecret: secret})
+//	defer client.Close(context.Background()) // writes the last uses
+//
+//	acme, err := client.CreateOrganization(ctx, "Acme Inc")
+//	key, err := client.CreateKey(ctx, apikeys.CreateKeyParams{OrganizationID: acme.ID})
+//	v, err := client.Validate(ctx, key.Plaintext.Reveal(), apikeys.ValidateParams{})
 //
 // Organizations own projects, products and keys. A key is as wide as what it
 // leaves out: bound to an organization only, it works for all of that
@@ -34,8 +37,37 @@
 // use nor against a limit. When the store cannot answer, the error is
 // [ErrUnavailable]: never "invalid", never "allowed".
 //
+// # Errors
+//
+// Every error of this package is an [Error] with a stable code; errors.Is takes the
+// sentinels, errors.As the types that carry data. Any method of Client may return,
+// beside what its own comment says:
+//
+//	InvalidArgumentError    an argument is wrong; nothing was done
+//	NotFoundError           what an id names is not there, or not for this view
+//	BeyondGrantError        the view may not hand this out; nothing was done
+//	ErrUnavailable          the store did not answer within Config.OpTimeout, or the
+//	                        context ended before it did
+//	OutcomeUnknownError     a change was sent and its commit was not confirmed
+//	ErrClosed               the client was closed
+//
 // All methods of Client are safe for concurrent use. All times are UTC, cut to
-// microseconds.
+// microseconds. What is answered from memory is answered also when the context has
+// ended.
+//
+// # What it does not do
+//
+// It knows no HTTP (packages httpmw and httpapi do), no users and no sessions: who may
+// call the methods that manage keys is the program's to decide, best by a view
+// ([Client.Scoped], [Client.WithGrant]). It encrypts nothing: names, owners and custom
+// data are stored in clear, and the connection to the database is the program's. Rate
+// limits are counted in fixed windows, not sliding ones.
+//
+// # Stores of your own
+//
+// [Store] and what it takes and gives ([KeyRecord], [KeyQuery], [Mutation],
+// [LeaseRequest], …) are for those who write a store or decorate one. Programs that use
+// one need none of these types.
 package apikeys
 
 import (

@@ -56,7 +56,8 @@ type Config struct {
 	// connection of its own beside the store's pool. RevocationDelay holds with and
 	// without.
 	DisableListen bool
-	// CacheSize is how many keys are remembered. 0 means 100,000.
+	// CacheSize is how many keys are remembered, about 1.2 KB each with a little custom
+	// data. 0 means 100,000.
 	CacheSize int
 	// OutageGrace is how much longer remembered keys are accepted while the store
 	// cannot be reached, counted from the last time that it could; rate limits are

@@ -11,13 +11,14 @@ import (
 
 // KeyFilter selects keys. Zero fields select nothing away.
 type KeyFilter struct {
-	OrganizationID uuid.UUID
+	OrganizationID uuid.UUID // a view fills in its own
 	ProjectID      uuid.UUID // keys bound to this project
 	ProductID      uuid.UUID // keys bound to this product
 	OwnerID        string    // needs OrganizationID
 	Status         KeyStatus // "" and StatusAll: any
 	// Query matches keys whose name or hint contains it, in any case.
-	Query         string
+	Query string
+	// CreatedBefore selects keys created before this time; zero: at any.
 	CreatedBefore time.Time
 }
 

@@ -223,8 +223,9 @@ func (c *Client) UpdateKey(ctx context.Context, id uuid.UUID, meta KeyMetadata) 
 	return c.PatchKey(ctx, id, patchAll(meta))
 }
 
-// PatchKey changes the fields of a key that the patch sets. Everything is as it
-// was if one of them is wrong.
+// PatchKey changes the fields of a key that the patch sets, and returns the key as it
+// is then. Everything is as it was if one of them is wrong. [ErrConflict] when the
+// key's version is not KeyPatch.IfVersion.
 func (c *Client) PatchKey(ctx context.Context, id uuid.UUID, patch KeyPatch) (*Key, error) {
 	change, err := patch.change()
 	if err != nil {
@@ -290,8 +291,9 @@ type RevokeParams struct {
 }
 
 // RevokeKey ends a key for good and keeps its record. It returns once the
-// change is committed: this process refuses the key from then on. Revoking again
-// changes nothing: the first time and reason stand.
+// change is committed: this process refuses the key from then on, others within
+// Config.RevocationDelay. Revoking again changes nothing: the first time and reason
+// stand.
 func (c *Client) RevokeKey(ctx context.Context, id uuid.UUID, params RevokeParams) (*Key, error) {
 	if err := checkName("Reason", params.Reason, false); err != nil {
 		return nil, err
@@ -303,14 +305,15 @@ func (c *Client) RevokeKey(ctx context.Context, id uuid.UUID, params RevokeParam
 	return c.changeKey(ctx, "revoke", id, KeyChange{IfVersion: params.IfVersion, Revoke: revocation})
 }
 
-// DisableKey switches a key off until EnableKey. Disabling again keeps the first time.
+// DisableKey switches a key off until EnableKey: it is refused with a
+// [DisabledKeyError], as soon as a revoked one is. Disabling again keeps the first time.
 func (c *Client) DisableKey(ctx context.Context, id uuid.UUID) (*Key, error) {
 	now := c.now()
 	return c.changeKey(ctx, "disable", id, KeyChange{DisabledAt: &now})
 }
 
 // EnableKey switches a disabled key on again. It does not bring back one that is
-// revoked or expired.
+// revoked or expired. Enabling one that is not disabled changes nothing.
 func (c *Client) EnableKey(ctx context.Context, id uuid.UUID) (*Key, error) {
 	return c.changeKey(ctx, "enable", id, KeyChange{DisabledAt: &time.Time{}})
 }

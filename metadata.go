@@ -33,7 +33,8 @@ type KeyMetadata struct {
 	// shortest window first. None: no limit.
 	RateLimits []RateLimit
 	// ExpiresAt is when the key ends: it is expired from that moment on. Kept
-	// in UTC, cut to microseconds; between the years 1970 and 9999. Zero: never.
+	// in UTC, cut to microseconds; between the years 1970 and 9999, also in the past.
+	// Zero: never.
 	ExpiresAt time.Time
 	// Custom is the caller's own JSON object: anything that encoding/json can
 	// write, up to 16 KiB as JSON, nested up to 8 deep (Custom itself is the

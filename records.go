@@ -106,13 +106,13 @@ type Binding struct {
 	Linked                bool
 }
 
-// Hash is the stored form of a key's text. It prints as "[hash]".
+// Hash is the stored form of a key's text. It prints as the word "hash" in brackets.
 type Hash [32]byte
 
-// Format writes "[hash]", whatever the verb.
+// Format writes the word "hash" in brackets, whatever the verb.
 func (Hash) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[hash]") }
 
-// MarshalText returns "[hash]".
+// MarshalText returns the word "hash" in brackets.
 func (Hash) MarshalText() ([]byte, error) { return []byte("[hash]"), nil }
 
 // SecretRecord is one stored hash of one secret of a key. A secret that is

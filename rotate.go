@@ -17,8 +17,8 @@ type RotateParams struct {
 }
 
 // RotateKey gives a key a new text under the same id: its scopes, limits, counters
-// and history go on. Only an active key can be rotated; the error says why it is
-// not. Secrets older than the one that was the newest end now. The head of the text
+// and history go on. Only an active key can be rotated: the error says why it is not,
+// as Validate does ([RevokedKeyError], …). Secrets older than the one that was the newest end now. The head of the text
 // stays what it was.
 func (c *Client) RotateKey(ctx context.Context, id uuid.UUID, params RotateParams) (*IssuedKey, error) {
 	if params.Overlap < 0 {
@@ -137,12 +137,12 @@ func lastUse(hours []UsageDelta, secret int, outcome string) (last time.Time) {
 	return last
 }
 
-// KeyUsage returns how a key was used in the hours that begin from from until
-// before to, by hour, secret and outcome: [OutcomeAccepted], or the code of the
+// KeyUsage returns how a key was used, by hour, secret and outcome, in the hours that
+// begin at from or later and before to: [OutcomeAccepted], or the code of the
 // refusal ([CodeExpiredKey], [CodeRetiredSecret], [CodeRevokedKey], [CodeDisabledKey],
 // [CodeSuspended], [CodeInsufficientScope], [CodeQuotaExceeded]). Refusals are not in
 // Key.UseCount, and are written in the background whatever UsageFlushInterval says.
-// What this process has not written yet is not in it.
+// What has not been written yet is not in it: give it a Config.UsageFlushInterval.
 func (c *Client) KeyUsage(ctx context.Context, id uuid.UUID, from, to time.Time) ([]UsageDelta, error) {
 	if err := c.ready(); err != nil {
 		return nil, err

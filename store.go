@@ -165,7 +165,6 @@ var _ Store = UnimplementedStore{}
 
 var errUnimplemented = errors.New("the store does not implement this method")
 
-// The methods of Store, each returning an error.
 // EnsureSettings returns an error: it is not implemented.
 func (UnimplementedStore) EnsureSettings(context.Context, SettingsRecord) (SettingsRecord, error) {
 	return SettingsRecord{}, errUnimplemented

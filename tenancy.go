@@ -39,7 +39,8 @@ func (c *Client) ListOrganizations(ctx context.Context, opts ListOptions) (Page[
 	return pageOf(asOrganization)(c.listResources(ctx, ResourceQuery{Kind: KindOrganization}, opts))
 }
 
-// RenameOrganization changes the name. An [AlreadyExistsError] says whose it is.
+// RenameOrganization changes the name. When it is taken it returns an
+// [AlreadyExistsError] with the id of the one that has it.
 func (c *Client) RenameOrganization(ctx context.Context, id uuid.UUID, name string) (*Organization, error) {
 	return asOrganization(c.renameResource(ctx, KindOrganization, id, name))
 }
@@ -55,14 +56,16 @@ func (c *Client) DeleteOrganization(ctx context.Context, id uuid.UUID) error {
 	return c.deleteResource(ctx, KindOrganization, id, KeyQuery{Scope: Scope{OrganizationID: id}})
 }
 
-// SuspendOrganization stops all keys of an organization, until ResumeOrganization.
-// Suspending it again keeps the first time.
+// SuspendOrganization stops all keys of an organization, until ResumeOrganization:
+// they are refused with a [SuspendedError], as soon as revoked ones are. Suspending
+// it again keeps the first time.
 func (c *Client) SuspendOrganization(ctx context.Context, id uuid.UUID) (*Organization, error) {
 	now := c.now()
 	return asOrganization(c.changeResource(ctx, "suspend", KindOrganization, id, ResourceChange{SuspendedAt: &now}))
 }
 
-// ResumeOrganization lets the keys of a suspended organization work again.
+// ResumeOrganization lets the keys of a suspended organization work again. Resuming
+// one that is not suspended changes nothing.
 func (c *Client) ResumeOrganization(ctx context.Context, id uuid.UUID) (*Organization, error) {
 	if c.bounded() {
 		return nil, beyond("Grant", "a view with a grant cannot resume an organization, which would bring back keys beyond it")
@@ -101,12 +104,14 @@ func (c *Client) ListProjects(ctx context.Context, organizationID uuid.UUID, opt
 	return pageOf(asProject)(c.listOwned(ctx, KindProject, organizationID, opts))
 }
 
-// RenameProject changes the name. An [AlreadyExistsError] says whose it is.
+// RenameProject changes the name. When it is taken within the organization it
+// returns an [AlreadyExistsError] with the id of the one that has it.
 func (c *Client) RenameProject(ctx context.Context, id uuid.UUID, name string) (*Project, error) {
 	return asProject(c.renameResource(ctx, KindProject, id, name))
 }
 
-// DeleteProject erases a project together with the keys that are bound to it.
+// DeleteProject erases a project together with the keys that are bound to it. If it
+// fails on the way, call it again.
 func (c *Client) DeleteProject(ctx context.Context, id uuid.UUID) error {
 	return c.deleteResource(ctx, KindProject, id, KeyQuery{ProjectID: id})
 }
@@ -142,12 +147,14 @@ func (c *Client) ListProducts(ctx context.Context, organizationID uuid.UUID, opt
 	return pageOf(asProduct)(c.listOwned(ctx, KindProduct, organizationID, opts))
 }
 
-// RenameProduct changes the name. An [AlreadyExistsError] says whose it is.
+// RenameProduct changes the name. When it is taken within the organization it
+// returns an [AlreadyExistsError] with the id of the one that has it.
 func (c *Client) RenameProduct(ctx context.Context, id uuid.UUID, name string) (*Product, error) {
 	return asProduct(c.renameResource(ctx, KindProduct, id, name))
 }
 
-// DeleteProduct erases a product together with the keys that are bound to it.
+// DeleteProduct erases a product together with the keys that are bound to it. If it
+// fails on the way, call it again.
 func (c *Client) DeleteProduct(ctx context.Context, id uuid.UUID) error {
 	return c.deleteResource(ctx, KindProduct, id, KeyQuery{ProductID: id})
 }

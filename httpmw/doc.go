@@ -11,9 +11,11 @@
 //		if err := db.Migrate(ctx); err != nil {
 //			log.Fatal(err)
 //		}
-//		client, err := apikeys.New(ctx, db, apikeys.Config{
-//			SigningSecret: apikeys.NewSecret(os.Getenv("APIKEYS_SECRET")),
-//		})
+//		secret, err := apikeys.SecretFromEnv("APIKEYS_SECRET")
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		client, err := apikeys.New(ctx, db, apikeys.Config{SigningSecret: secret})
 //		if err != nil {
 //			log.Fatal(err)
 //		}
@@ -37,6 +39,9 @@
 // line of the two: two keys are refused, whatever they are, because the next hop
 // might believe the other one. A key in the query, the body, a cookie, the path
 // or a trailer is not read: these end up in logs and histories.
+//
+// Whoever reads a key off the wire can use it: serve over TLS, here or at the proxy
+// in front. The middleware does not ask how a request came.
 //
 // The next handler sees the request without the key; the original request is not
 // changed.
