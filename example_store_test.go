@@ -74,3 +74,13 @@ func ExampleError() {
 	// welcome
 	// true insufficient_scope
 }
+
+// A wildcard can be granted, not required: whoever sets up a route is told at once.
+func ExampleClient_CheckParams() {
+	client, _ := exampleClient()
+	fmt.Println(client.CheckParams(apikeys.ValidateParams{Scopes: []string{"docs:read"}}))
+	fmt.Println(client.CheckParams(apikeys.ValidateParams{Scopes: []string{"docs:*"}}))
+	// Output:
+	// <nil>
+	// apikeys: Scopes: scope "docs:*" has a "*", which can be granted but not required
+}

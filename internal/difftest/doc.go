@@ -2,7 +2,7 @@
 // what they answer.
 //
 // A state machine (pgregory.net/rapid) draws random operations, every method of
-// [apikeys.Store] with hostile names, ids, times and JSON, and does each of them on
+// apikeys.Store with hostile names, ids, times and JSON, and does each of them on
 // a model in memory and on SQLite, Postgres and MySQL or MariaDB. Answers and errors
 // must be the model's, and so must everything that can be listed at the end. A
 // failure names the operations that lead to it, shortened to the fewest, and what

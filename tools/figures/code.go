@@ -32,7 +32,9 @@ type code struct {
 	operations     int
 	withoutExample []string
 
-	examples map[string]bool // "dir Name"
+	packages map[string][]*ast.File // of the library, by directory
+	tests    map[string]bool        // the names of all tests
+	examples map[string]bool        // "dir Name"
 	wanted   []operation
 }
 
@@ -41,7 +43,7 @@ type operation struct{ dir, name, at string }
 
 // readCode reads the Go files below root, nested modules included.
 func readCode(root string) (*code, error) {
-	c := &code{fset: token.NewFileSet(), examples: map[string]bool{}}
+	c := &code{fset: token.NewFileSet(), packages: map[string][]*ast.File{}, tests: map[string]bool{}, examples: map[string]bool{}}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -85,11 +87,13 @@ func (c *code) readFile(path, name string) error {
 	dir := filepath.ToSlash(filepath.Dir(name))
 	switch {
 	case strings.HasSuffix(name, "_test.go"):
+		c.noteTests(file)
 		c.noteExamples(dir, file)
 		return nil
 	case strings.HasPrefix(name, "examples/"), strings.HasPrefix(name, "tools/"), ast.IsGenerated(file):
 		return nil
 	}
+	c.packages[dir] = append(c.packages[dir], file)
 	c.files = append(c.files, sized{name, c.fset.Position(file.FileEnd).Line})
 	for _, decl := range file.Decls {
 		switch d := decl.(type) {
@@ -100,6 +104,14 @@ func (c *code) readFile(path, name string) error {
 		}
 	}
 	return nil
+}
+
+func (c *code) noteTests(file *ast.File) {
+	for _, decl := range file.Decls {
+		if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
+			c.tests[f.Name.Name] = true
+		}
+	}
 }
 
 // noteExamples notes the examples that go test runs: those that say what they print.

@@ -14,11 +14,12 @@ var (
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ +(.*)$`)
 	fenced  = regexp.MustCompile("(?s)(?:^|\n)```.*?\n```")
+	named   = regexp.MustCompile(`\b(?:Test|Fuzz|Benchmark)[A-Z]\w*`)
 	dropped = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
-// brokenLinks reads all Markdown files and returns the links into the repository that lead nowhere.
-func brokenLinks(root string) (broken []string, links int, err error) {
+// brokenLinks reads all Markdown files and returns what leads nowhere: links into the repository, and names of tests.
+func brokenLinks(root string, tests map[string]bool) (broken []string, links int, err error) {
 	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -38,9 +39,24 @@ func brokenLinks(root string) (broken []string, links int, err error) {
 				broken = append(broken, fmt.Sprintf("%s: %s", path, match[1]))
 			}
 		}
+		for _, name := range named.FindAllString(text, -1) {
+			if links++; !startsOne(tests, name) {
+				broken = append(broken, fmt.Sprintf("%s: %s", path, name))
+			}
+		}
 		return err
 	})
 	return broken, links, err
+}
+
+// startsOne tells whether a test has the name, or one that begins with it, as go test -run takes it.
+func startsOne(tests map[string]bool, name string) bool {
+	for test := range tests {
+		if strings.HasPrefix(test, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func readMarkdown(path string) (string, error) {

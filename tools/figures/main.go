@@ -41,21 +41,24 @@ func report(root string) (findings int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	broken, links, err := brokenLinks(root)
+	broken, links, err := brokenLinks(root, code.tests)
 	if err != nil {
 		return 0, err
 	}
+	dead, docLinks := code.docLinks()
 	p50, p90, longest := code.functionLengths()
 	fmt.Printf("files       %d, %d lines, the longest %s\n", len(code.files), code.lines(), code.files[0])
 	fmt.Printf("functions   %d, lines: median %d, 90th percentile %d, the longest %s\n", len(code.functions), p50, p90, longest)
 	fmt.Printf("exported    %d names, %d without a comment\n", code.exported, len(code.undocumented))
 	fmt.Printf("operations  %d, %d without an example that runs\n", code.operations, len(code.withoutExample))
-	fmt.Printf("links       %d within the repository, %d broken\n", links, len(broken))
+	fmt.Printf("links       %d within the repository and names of tests, %d broken; %d in comments, %d broken\n",
+		links, len(broken), docLinks, len(dead))
 
 	findings += list(fmt.Sprintf("files of more than %d lines", maxFileLines), code.tooLong())
 	findings += list("exported names without a comment", code.undocumented)
 	findings += list("operations without an example that says what it prints", code.withoutExample)
-	findings += list("broken links", broken)
+	findings += list("broken links, and tests that are not there", broken)
+	findings += list("links in comments that lead nowhere", dead)
 	if p90 > maxFunctionLines {
 		findings += list("lengths of functions", []string{fmt.Sprintf("the 90th percentile is %d, want at most %d", p90, maxFunctionLines)})
 	}
