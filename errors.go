@@ -205,12 +205,13 @@ func (e *InsufficientScopeError) Code() string { return CodeInsufficientScope }
 func (e *InsufficientScopeError) Is(target error) bool { return target == ErrInsufficientScope }
 
 // QuotaError says which rate limit is used up and when to come back. It is
-// [ErrQuotaExceeded].
+// [ErrQuotaExceeded]. Requests that are refused at about the same time may be given the
+// same one: do not change it.
 type QuotaError struct {
 	KeyID uuid.UUID // uuid.Nil when the limit was not a key's (Allow)
 	Limit RateLimit
-	// RetryAfter is the time until the window ends; never negative. HTTP's
-	// Retry-After counts whole seconds: round up, and to 1 at least.
+	// RetryAfter is the time until the window ends, or up to a millisecond more; never
+	// negative. HTTP's Retry-After counts whole seconds: round up, and to 1 at least.
 	RetryAfter time.Duration
 	ResetAt    time.Time // the window's end, UTC
 }

@@ -29,7 +29,7 @@ type known struct {
 	counter *usage.Counter // own, or one that others have, too
 	scopes  []string       // the record's
 	limits  leases.Handle  // counts them, if there are some and the limiter is ours
-	_       [8]byte
+	full    atomic.Pointer[fullWindow]
 	// own begins with what each use writes, which is on a line of its own: processors
 	// that use the same key pass that line round, and the one before each has.
 	own usage.Counter

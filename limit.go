@@ -68,7 +68,7 @@ func (c *core) charge(ctx context.Context, v *Validation, cost int64, now time.T
 		}
 	}
 	if !v.limits.Allowed {
-		return waited, leasedQuotaError(k.KeyRecord, &v.limits)
+		return waited, k.quotaError(&v.limits)
 	}
 	return waited, nil
 }
@@ -150,10 +150,27 @@ func quotaError(keyID uuid.UUID, d *RateDecision, n int, cost int64) error {
 	return e
 }
 
-// leasedQuotaError is quotaError for a refusal from memory, which has to be cheap.
-func leasedQuotaError(k *KeyRecord, d *leases.Decision) error {
-	resetAt := d.States[d.Refused].ResetAt()
-	return &QuotaError{KeyID: k.ID, Limit: k.RateLimits[d.Refused], ResetAt: resetAt, RetryAfter: max(0, resetAt.Sub(d.Now()))}
+// fullWindow is what was said of a window that has no room.
+type fullWindow struct {
+	err     QuotaError
+	reset   int64 // of the window, in microseconds
+	refused int8  // which limit
+}
+
+// shareable is how much too long RetryAfter may be.
+const shareable = time.Millisecond
+
+// quotaError is quotaError for a refusal from memory, which has to be cheap: those who
+// are refused at about the same time are told the same.
+func (k *known) quotaError(d *leases.Decision) error {
+	after, reset := d.After(), d.States[d.Refused].Reset
+	if f := k.full.Load(); f != nil && f.reset == reset && f.refused == d.Refused && uint64(f.err.RetryAfter-after) < uint64(shareable) {
+		return &f.err
+	}
+	f := &fullWindow{reset: reset, refused: d.Refused}
+	f.err = QuotaError{KeyID: k.ID, Limit: k.RateLimits[d.Refused], RetryAfter: after, ResetAt: d.States[d.Refused].ResetAt()}
+	k.full.Store(f)
+	return &f.err
 }
 
 // keySubject is what a key's limits are counted under.

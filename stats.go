@@ -73,14 +73,25 @@ var refusalCodes = [...]string{
 // refusalsOfKeys is how many of them say something of a key.
 const refusalsOfKeys = 7
 
+// Places of some of them.
+const (
+	quotaRefusal   = 0
+	retiredRefusal = 2
+)
+
 // refusals counts refused validations by code.
 type refusals [len(refusalCodes)]atomic.Int64
 
 // Stats tells what the client did since it was made; all views share one count.
 func (c *Client) Stats() Stats {
 	s := Stats{Refused: map[string]int64{}, RevisionAge: -1}
+	limited := c.limited.Load()
 	for i, code := range refusalCodes {
-		if n := c.refused[i].Load(); n > 0 {
+		n := c.refused[i].Load()
+		if i == quotaRefusal {
+			n += limited
+		}
+		if n > 0 {
 			s.Refused[code] = n
 		}
 	}
@@ -97,7 +108,7 @@ func (c *Client) Stats() Stats {
 	}
 	if c.leased != nil {
 		l := c.leased.Stats()
-		s.Leases, s.LimitedInMemory = l.Leases, l.Refused
+		s.Leases, s.LimitedInMemory = l.Leases, l.Refused+limited
 	}
 	u := c.usage.Stats()
 	s.UsagePending, s.UsageDropped = u.Pending+u.Queued, u.DroppedAccepted+u.DroppedRefused

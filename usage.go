@@ -58,23 +58,34 @@ func (c *core) countUse(ctx context.Context, k *known, now time.Time) error {
 // refuse counts a refused validation, and returns the error: by its code in Stats, and
 // when it says something of a known key, in the key's usage history, though in no use
 // count. It never waits for the store, not even in a strict client.
-func (c *core) refuse(k *known, params *ValidateParams, err error, now time.Time) error {
-	ours, ok := err.(Error) //nolint:errorlint // Validate wraps nothing around ours
-	if !ok {
+func (c *core) refuse(v *Validation, params *ValidateParams, err error, now time.Time) error {
+	i := refusalOf(err)
+	switch {
+	case i < 0:
 		return err
+	case i == quotaRefusal && v.limits.Held:
+		c.limited.Add(1)
+	default:
+		c.refused[i].Add(1)
 	}
-	i := slices.Index(refusalCodes[:], ours.Code())
-	if i < 0 {
-		return err
-	}
-	c.refused[i].Add(1)
-	if i < refusalsOfKeys && k != nil && !params.SkipUsage {
+	if k := v.key; i < refusalsOfKeys && k != nil && !params.SkipUsage {
 		k.counter.Refuse(refusalCodes[i], now)
-		if refusalCodes[i] == CodeRetiredSecret {
+		if i == retiredRefusal {
 			c.hook.retiredUse(k.KeyRecord, now)
 		}
 	}
 	return err
+}
+
+// refusalOf returns the place of an error in refusalCodes; -1: it has none.
+func refusalOf(err error) int {
+	switch e := err.(type) { //nolint:errorlint // Validate wraps nothing around ours
+	case *QuotaError: // the one that comes in floods
+		return quotaRefusal
+	case Error:
+		return slices.Index(refusalCodes[:], e.Code())
+	}
+	return -1
 }
 
 // withPending adds the uses that this process has counted and not sent yet to what

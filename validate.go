@@ -71,7 +71,7 @@ func (c *Client) Verify(ctx context.Context, plaintext string) (*Key, error) {
 func (c *Client) Validate(ctx context.Context, plaintext string, params ValidateParams) (v Validation, err error) {
 	var m moment
 	if err := c.validate(ctx, plaintext, &params, &m, &v); err != nil {
-		return Validation{}, c.refuse(v.key, &params, err, m.now)
+		return Validation{}, c.refuse(&v, &params, err, m.now)
 	}
 	return v, nil
 }

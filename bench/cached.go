@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/apikeys-platform/apikeys"
 	"github.com/apikeys-platform/apikeys/store/sqlite"
@@ -49,7 +50,10 @@ func (f *floor) sum(text string) [sha256.Size]byte {
 	return s.sum
 }
 
-var errUnknown = errors.New("unknown")
+var (
+	errUnknown  = errors.New("unknown")
+	errAccepted = errors.New("accepted")
+)
 
 func (f *floor) check(_ context.Context, i int) error {
 	n := f.known[f.sum(f.texts[i])]
@@ -86,6 +90,9 @@ func cached(ctx context.Context, c config) error {
 	if err := c.accepted(ctx, client, keys); err != nil {
 		return err
 	}
+	if err := c.allocations(ctx, db, keys); err != nil {
+		return err
+	}
 	return c.refused(ctx, db, client)
 }
 
@@ -113,13 +120,28 @@ func (c config) accepted(ctx context.Context, client *apikeys.Client, keys *issu
 		}
 		c.table.cost(row.what, "HMAC + map + CAS", rates[0], rates[1], row.bound)
 	}
-	allocs, err := allocations(ctx, ours)
+	return nil
+}
+
+// allocations counts those of one validation alone: the program counts what all of its
+// goroutines allocate, so that no uses are written meanwhile.
+func (c config) allocations(ctx context.Context, db apikeys.Store, keys *issued) error {
+	client, err := newClient(ctx, db, func(config *apikeys.Config) { config.UsageFlushInterval = time.Hour })
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close(ctx) }()
+	validate := keys.validate(client)
+	if err := errors.Join(validate(ctx, 0), validate(ctx, 0)); err != nil { // remember it
+		return err
+	}
+	allocs, err := allocated(ctx, validate)
 	c.table.add("cached, allocations", strconv.FormatFloat(allocs, 'f', 2, 64)+" a validation", "0")
 	return err
 }
 
-// allocations counts those of one operation.
-func allocations(ctx context.Context, op operation) (float64, error) {
+// allocated is how many allocations there are in one operation.
+func allocated(ctx context.Context, op operation) (float64, error) {
 	const times = 100_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -146,22 +168,36 @@ func (c config) refused(ctx context.Context, db apikeys.Store, client *apikeys.C
 	if err := errors.Join(use(ctx, 0), accept(ctx, 0)); err != nil {
 		return err
 	}
-	refuse := func(ctx context.Context, _ int) error { return expect(use(ctx, 0), apikeys.ErrQuotaExceeded) }
+	if err := expect(use(ctx, 0), apikeys.ErrQuotaExceeded); err != nil {
+		return err
+	}
+	// An acceptance is told by err == nil, so a refusal is told by err != nil; which it
+	// was is looked at afterwards.
+	refuse := func(ctx context.Context, _ int) error {
+		if use(ctx, 0) == nil {
+			return errAccepted
+		}
+		return nil
+	}
 	forged := []byte(full.texts[0])
 	forged[len(forged)-1] ^= 1 // another tag
 	invent := func(ctx context.Context, _ int) error {
 		_, err := client.Validate(ctx, string(forged), apikeys.ValidateParams{})
 		return expect(err, apikeys.ErrInvalidKey)
 	}
-	before := client.Stats().StoreCalls
+	before := client.Stats()
 	rates, err := c.rates(ctx, load{workers: 1, things: 1, burst: 64}, refuse, accept, invent)
 	if err != nil {
 		return err
 	}
-	after := client.Stats().StoreCalls
+	after := client.Stats()
+	if full := after.Refused[apikeys.CodeQuotaExceeded]; full == 0 || after.LimitedInMemory-before.LimitedInMemory != full-before.Refused[apikeys.CodeQuotaExceeded] ||
+		len(after.Refused) != 2 { // and made-up keys
+		return fmt.Errorf("refused otherwise than from memory: %v, %d from memory", after.Refused, after.LimitedInMemory)
+	}
 	c.table.cost("refusal from memory: the window is full", "cached acceptance", rates[0], rates[1], "≤ 1×")
 	c.table.add("forged key of the right shape", perOperation(rates[2]), "< 1 µs")
-	c.table.add("… keys read from the store meanwhile", strconv.FormatInt(after.Keys-before.Keys, 10), "0")
+	c.table.add("… keys read from the store meanwhile", strconv.FormatInt(after.StoreCalls.Keys-before.StoreCalls.Keys, 10), "0")
 	return nil
 }
 

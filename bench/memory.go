@@ -71,6 +71,7 @@ func memory(ctx context.Context, c config) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
+	empty := heap()
 	client, err := newClient(ctx, store, nil)
 	if err != nil {
 		return err
@@ -90,7 +91,6 @@ func memory(ctx context.Context, c config) error {
 		}
 		return nil
 	}
-	empty := heap()
 	if err := use(remembered); err != nil {
 		return err
 	}

@@ -31,9 +31,7 @@ func (h *Handle) Some() bool { return h.subject != nil }
 // TryInto is that of the subject.
 func (h *Handle) TryInto(cost int64, now time.Time, d *Decision) bool {
 	if l := h.lease.Load(); l != nil && cost > 0 && !bare(now) && l.charge(cost, now, d) {
-		if !d.Allowed {
-			h.subject.noteRefusal()
-		}
+		d.Held = true
 		return true
 	}
 	if !h.subject.TryInto(cost, now, d) {

@@ -120,8 +120,11 @@ type Decision struct {
 	// Refused is the index of the limit that had no room, of several the one whose
 	// window ends last; -1 when allowed.
 	Refused int8
-	at      int8          // the state that says what time it was
-	until   time.Duration // the end of its window
+	// Held says that a [Handle] decided by the lease that it remembered. If it refused,
+	// [Stats] does not count it: that is left to whoever counts refusals anyway.
+	Held  bool
+	at    int8          // the state that says what time it was
+	until time.Duration // the end of its window
 
 	// States has one state for each limit of the subject, in its order.
 	States [MaxLimits]State
@@ -130,6 +133,15 @@ type Decision struct {
 // Now is the time of the decision by the clock that defines the windows, as far
 // as it is known here.
 func (d *Decision) Now() time.Time { return d.States[d.at].ResetAt().Add(-d.until) }
+
+// After is the time from the decision to the end of the window of the limit that had
+// no room; never negative.
+func (d *Decision) After() time.Duration {
+	if d.at == d.Refused {
+		return max(0, d.until)
+	}
+	return max(0, d.States[d.Refused].ResetAt().Sub(d.Now()))
+}
 
 // State is where a subject stands within a limit. Remaining is what this process
 // holds and what the store had left when it was last asked.
