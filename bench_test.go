@@ -3,6 +3,7 @@ package apikeys_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/apikeys-platform/apikeys"
@@ -30,6 +31,8 @@ func benchKeys(b *testing.B, n int) (*apikeys.Client, []string) {
 		}}).Plaintext.Reveal()
 		must(client.Validate(ctx, texts[i], apikeys.ValidateParams{}))(b)
 	}
+	// In another order than they were made, or what comes next would be guessed.
+	rand.New(rand.NewPCG(1, 1)).Shuffle(n, func(i, j int) { texts[i], texts[j] = texts[j], texts[i] })
 	return client, texts
 }
 

@@ -158,8 +158,9 @@ func (c *core) recall(ctx context.Context, text string, m *moment) (*known, erro
 	if !token.Plausible(text) {
 		return c.recallImported(ctx, text, m)
 	}
-	hash, lane := c.signer.SumLane(text)
-	if k := c.remembered(hash, lane, m); k != nil {
+	var hash Hash
+	lane := c.signer.SumInto((*[32]byte)(&hash), text)
+	if k := c.remembered(&hash, lane, m); k != nil {
 		return k, nil
 	}
 	if _, ok := token.Parse(text, c.heads); !ok {
@@ -172,11 +173,12 @@ func (c *core) recall(ctx context.Context, text string, m *moment) (*known, erro
 }
 
 // remembered returns the key that has this hash, if it is in memory and may be used.
-func (c *core) remembered(hash Hash, lane keyhash.Lane, m *moment) *known {
+func (c *core) remembered(hash *Hash, lane keyhash.Lane, m *moment) *known {
 	if c.memory == nil {
 		return nil
 	}
-	if e := c.memory.keys.Lookup(keycache.At(m.real), hash, uint8(lane)); e != nil {
+	if e := c.memory.keys.Lookup(keycache.At(m.real), (*[32]byte)(hash), uint8(lane)); e != nil {
+		e.Value.counter.Touch()
 		return &e.Value
 	}
 	return nil
@@ -258,7 +260,7 @@ func (c *core) recallBinding(ctx context.Context, projectID, productID uuid.UUID
 	copy(pair[:16], projectID[:])
 	copy(pair[16:], productID[:])
 	at := keycache.Now()
-	if e := c.memory.bindings.Lookup(at, pair, 0); e != nil {
+	if e := c.memory.bindings.Lookup(at, (*[32]byte)(&pair), 0); e != nil {
 		return e.Value, false, nil
 	}
 	e, err := c.memory.bindings.Find(ctx, at, pair, func(ctx context.Context) (*keycache.Entry[Binding], error) {

@@ -124,8 +124,9 @@ func (c *core) importedForms(text string) (forms []string) {
 func (c *core) recallImported(ctx context.Context, text string, m *moment) (*known, error) {
 	forms := c.importedForms(text)
 	for _, form := range forms {
-		hash, lane := c.signer.SumLane(form)
-		if k := c.remembered(hash, lane, m); k != nil {
+		var hash Hash
+		lane := c.signer.SumInto((*[32]byte)(&hash), form)
+		if k := c.remembered(&hash, lane, m); k != nil {
 			return k, nil
 		}
 	}

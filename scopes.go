@@ -27,6 +27,9 @@ func scopeFault(s string, granted bool) string {
 	if s == "" {
 		return "is empty"
 	}
+	if plainScope(s) {
+		return ""
+	}
 	if len(s) > maxScopeBytes {
 		return "is longer than 128 bytes"
 	}
@@ -52,6 +55,23 @@ func wildcardFault(s string, granted bool) string {
 		return `may have "*" only alone or as its last part, as in "docs:*"`
 	}
 	return ""
+}
+
+// plainScope tells of most scopes, and fast, that nothing is wrong with them: words, and
+// ":" between two.
+func plainScope(s string) bool {
+	between := true // at the beginning, or behind a ":"
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c|0x20 >= 'a' && c|0x20 <= 'z', c >= '0' && c <= '9', c == '_', c == '-', c == '.':
+			between = false
+		case c == ':' && !between:
+			between = true
+		default:
+			return false
+		}
+	}
+	return !between && len(s) <= maxScopeBytes
 }
 
 // isScopeByte is NQCHAR of RFC 6749 appendix A, of which scope-tokens consist.

@@ -375,3 +375,27 @@ func ExampleScopesCover() {
 	// true
 	// false
 }
+
+// What is passed fast is what would be passed.
+func TestPlainScopesAreGood(t *testing.T) {
+	t.Parallel()
+	plain := 0
+	for first := range 256 {
+		for last := range 256 {
+			for _, middle := range []string{"", "x", ":", "x:y", strings.Repeat("x", maxScopeBytes-2), strings.Repeat("x", maxScopeBytes-1)} {
+				scope := string([]byte{byte(first)}) + middle + string([]byte{byte(last)})
+				if !plainScope(scope) {
+					continue
+				}
+				plain++
+				if len(scope) > maxScopeBytes || strings.HasPrefix(scope, ":") || strings.HasSuffix(scope, ":") || strings.Contains(scope, "::") ||
+					strings.ContainsFunc(scope, func(r rune) bool { return r > 0x7e || !isScopeByte(byte(r)) || r == '*' }) {
+					t.Errorf("%q is plain, want it looked at", scope)
+				}
+			}
+		}
+	}
+	if plain == 0 || !plainScope("docs:read") || plainScope("") || plainScope("docs:*") {
+		t.Errorf("%d are plain, want words and colons", plain)
+	}
+}

@@ -6,7 +6,7 @@ package keycache
 func (c *Cache[V]) Trace(f func(step string)) { c.trace = f }
 
 // Get returns what is remembered, whether it may be used or not.
-func (c *Cache[V]) Get(now Instant, hash [32]byte) *Entry[V] { return c.table.get(now, hash) }
+func (c *Cache[V]) Get(now Instant, hash [32]byte) *Entry[V] { return c.table.get(now, &hash) }
 
 // RecentDrops is how many drops are remembered one by one.
 const RecentDrops = recentDrops

@@ -218,7 +218,8 @@ func (r *rig) mustFind(key [16]byte, want int) {
 func (r *rig) lookup(key [16]byte) int { return r.lookupAt(r.now(), key) }
 
 func (r *rig) lookupAt(now keycache.Instant, key [16]byte) int {
-	if e := r.cache.Lookup(now, hashFor(key), 0); e != nil {
+	hash := hashFor(key)
+	if e := r.cache.Lookup(now, &hash, 0); e != nil {
 		return e.Value
 	}
 	return -1

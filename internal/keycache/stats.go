@@ -15,12 +15,14 @@ type Stats struct {
 // Lanes is how many places hits are counted in.
 const Lanes = 16
 
-// counters keeps Stats. Hits are counted in several places, so that processors
+// counters keeps Stats. Lookups are counted in several places, so that processors
 // do not fight over one.
 type counters struct {
-	hits   [Lanes]cell
-	misses atomic.Int64
-	loads  atomic.Int64
+	lookups [Lanes]cell
+	vain    atomic.Int64 // lookups that found nothing
+	later   atomic.Int64 // hits by those who went on with Find
+	misses  atomic.Int64
+	loads   atomic.Int64
 }
 
 // cell is alone on its cache line.
@@ -36,8 +38,10 @@ func (c *Cache[V]) Stats() Stats {
 		Loads:  c.count.loads.Load(),
 		Drops:  int64(c.drops.seq.Load()),
 	}
-	for i := range c.count.hits {
-		s.Hits += c.count.hits[i].Load()
+	// Vain ones are read first: the number is never too low then, nor negative.
+	s.Hits = c.count.later.Load() - c.count.vain.Load()
+	for i := range c.count.lookups {
+		s.Hits += c.count.lookups[i].Load()
 	}
 	for i := range c.table.stripes {
 		part := &c.table.stripes[i]

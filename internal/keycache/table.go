@@ -92,12 +92,12 @@ func (t *table[V]) stripeOf(hash [32]byte) *stripe[V] {
 // get returns the entry of a hash, if it is alive, and notes that it was used.
 // Hashes are compared as they are: who does not know the secret they were made
 // under learns nothing from the time it takes.
-func (t *table[V]) get(now Instant, hash [32]byte) *Entry[V] {
-	i, tag := t.place(&hash)
+func (t *table[V]) get(now Instant, hash *[32]byte) *Entry[V] {
+	i, tag := t.place(hash)
 	s := &t.sets[i]
 	for m := match(s.tags.Load(), tag); m != 0; m &= m - 1 {
 		e := s.slots[slotOf(m)].Load()
-		if e != nil && e.hash == hash {
+		if e != nil && e.hash == *hash {
 			if e.dead(now) {
 				return nil
 			}

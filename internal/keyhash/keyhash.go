@@ -97,24 +97,24 @@ func (h *Hasher) Canary() Hash { return h.canary }
 
 // Sum hashes the text of a key, byte for byte. It does not allocate.
 func (h *Hasher) Sum(key string) Hash {
-	sum, _ := h.SumLane(key)
+	var sum Hash
+	h.SumInto(&sum, key)
 	return sum
 }
 
-// SumLane is Sum, and tells the lane that the caller is in.
-func (h *Hasher) SumLane(key string) (Hash, Lane) {
+// SumInto is Sum, without a copy on the way, and tells the lane that the caller is in.
+func (h *Hasher) SumInto(sum *Hash, key string) Lane {
 	st := h.states.Get().(*state)
-	sum, lane := st.hash(key), st.lane
+	if st.short == nil || !st.short.sum(sum, key) {
+		*sum = st.long(key)
+	}
+	lane := st.lane
 	h.states.Put(st)
-	return sum, lane
+	return lane
 }
 
-func (st *state) hash(key string) Hash {
-	if st.short != nil {
-		if sum, ok := st.short.sum(key); ok {
-			return sum
-		}
-	}
+// long hashes a text of any length.
+func (st *state) long(key string) Hash {
 	st.mac.Reset()
 	for len(key) > 0 {
 		// A []byte handed to an interface escapes; copying through the state's own buffer keeps the key

@@ -93,7 +93,8 @@ func (s *short) agrees(key []byte) bool {
 	for n := range maxShort + 1 {
 		mac.Reset()
 		mac.Write(text[:n])
-		if sum, ok := s.sum(string(text[:n])); !ok || Hash(mac.Sum(nil)) != sum {
+		var sum Hash
+		if ok := s.sum(&sum, string(text[:n])); !ok || Hash(mac.Sum(nil)) != sum {
 			return false
 		}
 	}
@@ -101,20 +102,21 @@ func (s *short) agrees(key []byte) bool {
 }
 
 // sum hashes a text of at most maxShort bytes.
-func (s *short) sum(text string) (sum Hash, ok bool) {
+func (s *short) sum(sum *Hash, text string) (ok bool) {
 	if len(text) > maxShort {
-		return sum, false
+		return false
 	}
 	copy(s.text[:], text)
 	if s.padded != len(text) { // most keys are of one length
 		s.padded, s.size = len(text), pad(s.text[:], len(text))
 	}
-	if ok = s.compress(s.inner, s.text[:s.size]); !ok {
-		return sum, false
+	if !s.compress(s.inner, s.text[:s.size]) {
+		return false
 	}
 	copy(s.last[:], s.saved[chainAt:chainEnd])
 	ok = s.compress(s.outer, s.last[:])
-	return Hash(s.saved[chainAt:chainEnd]), ok
+	copy(sum[:], s.saved[chainAt:chainEnd])
+	return ok
 }
 
 // compress hashes whole blocks from a state on, and saves what that results in.
