@@ -60,7 +60,7 @@ const (
 
 // ErrLocked is returned when another process kept the database locked for longer
 // than a migration may take. Nothing was changed; try again.
-var ErrLocked = errors.New("migrations: another process is migrating or has locked the database")
+var ErrLocked = errors.New("migrations: another process is migrating or has locked the database: try again when it has ended")
 
 // Up applies what is missing. Any number of processes may call it at once, on every
 // start: each migration is applied once, the others wait for it; for 30 seconds at
