@@ -104,14 +104,17 @@ func useMany(t testing.TB, c *apikeys.Client, texts []string, n, worker int) {
 func TestSweepBoundsEveryTable(t *testing.T) {
 	t.Parallel()
 	onAll(t, func(t *testing.T, d database) {
+		const lived = 70 // days
 		clock := apikeystest.NewClock(epoch)
 		days := func(n int) { clock.Advance(time.Duration(n) * 24 * time.Hour) }
-		configure := func(c *apikeys.Config) { c.Now, c.EventRetention = clock.Now, 100*24*time.Hour }
+		configure := func(c *apikeys.Config) {
+			c.Now, c.EventRetention, c.UsageRetention = clock.Now, 50*24*time.Hour, 40*24*time.Hour
+		}
 		first := client(t, d.store, configure)
 		org := must(first.CreateOrganization(t.Context(), "Acme"))(t).ID
 		key := must(first.CreateKey(t.Context(), apikeys.CreateKeyParams{OrganizationID: org,
 			Metadata: apikeys.KeyMetadata{RateLimits: []apikeys.RateLimit{apikeys.PerMinute(9), apikeys.PerDay(9)}}}))(t)
-		for day := range 150 {
+		for day := range lived {
 			c := client(t, d.store, configure)
 			must(c.PatchKey(t.Context(), key.Key.ID, apikeys.KeyPatch{Name: ptr(fmt.Sprint(day))}))(t)
 			must(c.Validate(t.Context(), key.Plaintext.Reveal(), apikeys.ValidateParams{}))(t)
@@ -125,13 +128,13 @@ func TestSweepBoundsEveryTable(t *testing.T) {
 		}
 		rows := d.rows(t)
 		wantAtMost(t, rows, map[string]int64{
-			"events": 101, "usage_hours": 2 * 91, "writers": 31, "changes": 2, "windows": 2*2 + 2, "usage": 1,
+			"events": 51, "usage_hours": 2 * 41, "writers": 31, "changes": 2, "windows": 2*2 + 2, "usage": 1,
 		})
-		if rows["usage_hours"] < 2*89 || rows["events"] < 99 || rows["writers"] < 29 {
+		if rows["usage_hours"] < 2*39 || rows["events"] < 49 || rows["writers"] < 29 {
 			t.Errorf("got rows %v: too much was removed", rows)
 		}
-		if got := must(first.GetKey(t.Context(), key.Key.ID))(t); got.UseCount != 150 {
-			t.Errorf("got %d uses, want all 150, whatever was swept", got.UseCount)
+		if got := must(first.GetKey(t.Context(), key.Key.ID))(t); got.UseCount != lived {
+			t.Errorf("got %d uses, want all %d, whatever was swept", got.UseCount, lived)
 		}
 	})
 }

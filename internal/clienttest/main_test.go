@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -12,12 +13,13 @@ import (
 
 	"github.com/apikeys-platform/apikeys"
 	"github.com/apikeys-platform/apikeys/apikeystest"
+	"github.com/apikeys-platform/apikeys/internal/testdb"
 	"github.com/apikeys-platform/apikeys/internal/testdb/stores"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv("RAPID_CHECKS") == "" {
-		_ = flag.Set("rapid.checks", "100") // the command line comes after this
+		_ = flag.Set("rapid.checks", strconv.Itoa(testdb.Dose(25, 100))) // the command line comes after this
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -1,6 +1,7 @@
-package apikeys_test
+package clienttest_test
 
 import (
+	"crypto/sha256"
 	"errors"
 	"testing"
 	"time"
@@ -14,9 +15,27 @@ import (
 
 // grantWorld is what keys of the property test are drawn from.
 type grantWorld struct {
-	*apikeystest.Client
+	*apikeys.Client
 	houses []house
-	start  time.Time
+	clock  *apikeystest.Clock
+}
+
+// house is an organization with two projects and two products; only the first of each
+// are linked.
+type house struct{ org, p1, p2, x1, x2 uuid.UUID }
+
+func build(t testing.TB, c *apikeys.Client) house {
+	t.Helper()
+	ctx := t.Context()
+	h := house{org: must(c.CreateOrganization(ctx, uuid.NewString()))(t).ID}
+	h.p1 = must(c.CreateProject(ctx, h.org, "p1"))(t).ID
+	h.p2 = must(c.CreateProject(ctx, h.org, "p2"))(t).ID
+	h.x1 = must(c.CreateProduct(ctx, h.org, "x1"))(t).ID
+	h.x2 = must(c.CreateProduct(ctx, h.org, "x2"))(t).ID
+	if err := c.AddProductToProject(ctx, h.x1, h.p1); err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 func (w *grantWorld) metadata(t *rapid.T, label string) apikeys.KeyMetadata {
@@ -26,7 +45,7 @@ func (w *grantWorld) metadata(t *rapid.T, label string) apikeys.KeyMetadata {
 		RateLimits: w.limits(t, label),
 	}
 	if end := rapid.IntRange(0, 4).Draw(t, label+" end"); end > 0 {
-		m.ExpiresAt = w.start.Add(time.Duration(end) * 20 * time.Second)
+		m.ExpiresAt = epoch.Add(time.Duration(end) * 20 * time.Second)
 	}
 	return m
 }
@@ -101,58 +120,94 @@ func (w *grantWorld) request(t *rapid.T, of apikeys.CreateKeyParams) apikeys.Val
 // of grants.
 func TestWhateverTheChildMayDoTheMakerMay(t *testing.T) {
 	t.Parallel()
-	c := apikeystest.New(t)
-	w := &grantWorld{Client: c, houses: []house{build(t, c.Client, "a"), build(t, c.Client, "b")}, start: c.Clock.Now()}
-	made := 0
-	rapid.Check(t, func(t *rapid.T) {
-		c.Clock.Set(w.start)
-		params := w.params(t, "maker")
-		maker, err := c.CreateKey(t.Context(), params)
-		if err != nil {
-			t.Skip("no maker of this kind")
-		}
-		params = w.near(t, params)
-		child := w.child(t, c.WithGrant(apikeys.GrantOf(maker.Key)), params)
-		if child != "" {
-			made++
-		}
-		for range rapid.IntRange(4, 12).Draw(t, "requests") {
-			c.Clock.Advance(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Second / 2, 5 * time.Second, 30 * time.Second}).Draw(t, "later"))
-			request := w.request(t, params)
-			if _, err := c.Validate(t.Context(), child, request); err != nil {
-				continue
+	onAll(t, func(t *testing.T, d database) {
+		clock := apikeystest.NewClock(epoch)
+		c := client(t, d.store, imports, func(c *apikeys.Config) { c.Now = clock.Now })
+		w := &grantWorld{c, []house{build(t, c), build(t, c)}, clock}
+		made, allowed := 0, 0
+		rapid.Check(t, func(t *rapid.T) {
+			for range 4 {
+				child, requests := w.try(t)
+				made, allowed = made+child, allowed+requests
 			}
-			if _, err := c.Validate(t.Context(), maker.Plaintext.Reveal(), request); err != nil {
-				t.Fatalf("the child may do what its maker may not: %v", err)
-			}
+		})
+		if made < 10 || allowed == 0 {
+			t.Errorf("%d children were made, and allowed %d requests: the test shows little", made, allowed)
 		}
 	})
-	// A short test draws 20 times, a whole one 100 times.
-	if made == 0 || !testing.Short() && made < 10 {
-		t.Errorf("only %d children were made: the test shows nothing", made)
-	}
 }
 
-// child gets hold of a text through the view, of a new key or of one that stands, and
-// changes the key before and after; "" if the view refuses.
-func (w *grantWorld) child(t *rapid.T, view *apikeys.Client, params apikeys.CreateKeyParams) string {
-	var issued *apikeys.IssuedKey
-	var err error
-	if rapid.Bool().Draw(t, "new") {
-		issued, err = view.CreateKey(t.Context(), params)
-	} else {
-		var standing *apikeys.IssuedKey
-		if standing, err = w.CreateKey(t.Context(), params); err != nil {
-			t.Skip("no key of this kind")
+// try makes a maker and a child, and asks the same of both. It returns how many
+// children there are, and how many requests they were allowed.
+func (w *grantWorld) try(t *rapid.T) (children, allowed int) {
+	w.clock.Set(epoch)
+	params := w.params(t, "maker")
+	maker, err := w.CreateKey(t.Context(), params)
+	if errors.Is(err, apikeys.ErrInvalidArgument) {
+		return 0, 0 // bound to what is not linked, or expired
+	}
+	w.refusal(t, err)
+	params = w.near(t, params)
+	child := w.child(t, w.WithGrant(apikeys.GrantOf(maker.Key)), params)
+	if child == "" {
+		return 0, 0
+	}
+	for range rapid.IntRange(4, 12).Draw(t, "requests") {
+		w.clock.Advance(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Second / 2, 5 * time.Second, 30 * time.Second}).Draw(t, "later"))
+		request := w.request(t, params)
+		if _, err := w.Validate(t.Context(), child, request); err != nil {
+			continue
 		}
-		w.changes(t, view, standing.Key.ID, params)
-		issued, err = view.RotateKey(t.Context(), standing.Key.ID, apikeys.RotateParams{})
+		allowed++
+		if _, err := w.Validate(t.Context(), maker.Plaintext.Reveal(), request); err != nil {
+			t.Fatalf("the child may do what its maker may not: %v", err)
+		}
+	}
+	return 1, allowed
+}
+
+// child gets hold of a text through the view, of a new key, of one that is imported or
+// of one that stands, and changes the key before and after; "" if the view refuses.
+func (w *grantWorld) child(t *rapid.T, view *apikeys.Client, params apikeys.CreateKeyParams) string {
+	var id uuid.UUID
+	var text string
+	var err error
+	switch rapid.SampledFrom([]string{"new", "imported", "rotated"}).Draw(t, "child") {
+	case "new":
+		id, text, err = issuedBy(view.CreateKey(t.Context(), params))
+	case "imported":
+		id, text, err = w.importThrough(t, view, params)
+	default:
+		if id, _, err = issuedBy(w.CreateKey(t.Context(), params)); err == nil {
+			w.changes(t, view, id, params)
+			id, text, err = issuedBy(view.RotateKey(t.Context(), id, apikeys.RotateParams{}))
+		}
 	}
 	if w.refusal(t, err); err != nil {
 		return ""
 	}
-	w.changes(t, view, issued.Key.ID, params)
-	return issued.Plaintext.Reveal()
+	w.changes(t, view, id, params)
+	return text
+}
+
+func issuedBy(k *apikeys.IssuedKey, err error) (id uuid.UUID, text string, _ error) {
+	if err != nil {
+		return uuid.Nil, "", err
+	}
+	return k.Key.ID, k.Plaintext.Reveal(), nil
+}
+
+// importThrough imports a key whose text the importer has chosen.
+func (w *grantWorld) importThrough(t *rapid.T, view *apikeys.Client, p apikeys.CreateKeyParams) (uuid.UUID, string, error) {
+	text := "legacy." + letters(32)
+	results, err := view.ImportKeys(t.Context(), []apikeys.ImportKey{{
+		Scheme: apikeys.ImportSHA256, Digest: sha256.Sum256([]byte(text)), OrganizationID: p.OrganizationID, ProjectID: p.ProjectID, ProductID: p.ProductID,
+		Metadata: p.Metadata,
+	}}, apikeys.ImportParams{})
+	if err != nil {
+		return uuid.Nil, "", err
+	}
+	return results[0].KeyID, text, results[0].Err
 }
 
 func (w *grantWorld) changes(t *rapid.T, view *apikeys.Client, id uuid.UUID, params apikeys.CreateKeyParams) {
