@@ -32,7 +32,11 @@ func (s *Store) keysBy(q apikeys.KeyQuery) (query string, args []any) {
 	switch {
 	case q.Expiring != nil:
 		at := s.dialect.Time(q.Expiring.At)
-		return s.st.KeysExpiring, []any{at, at, id(q.Expiring.ID), s.dialect.Time(endOf(q.ExpiresBefore))}
+		args = []any{at, at, id(q.Expiring.ID), s.dialect.Time(endOf(q.ExpiresBefore))}
+		if q.Scope.OrganizationID != uuid.Nil {
+			return s.st.KeysExpiringOf, append([]any{id(q.Scope.OrganizationID)}, args...)
+		}
+		return s.st.KeysExpiring, args
 	case q.ID != uuid.Nil:
 		return s.st.KeysByID, []any{id(q.ID)}
 	case q.Scope.OwnerID != "":

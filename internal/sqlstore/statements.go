@@ -100,6 +100,7 @@ type Statements struct {
 	KeysAll            string // keyFilter, page → key
 	KeysRevoked        string // revoked before; keyFilter; limit, in any order → key
 	KeysExpiring       string // end, end, id, end before; keyFilter; limit, by end and id → key
+	KeysExpiringOf     string // organization; then as KeysExpiring
 	KeysExpired        string // expired by; keyFilter; limit, in any order → key
 	LockKeys           string // list of ids; keyFilter, page → id, organization_id, locked
 	RevokeKeys         string // revoked_at, revoked_reason, updated_at, list of ids: version + 1

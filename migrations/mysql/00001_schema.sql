@@ -80,6 +80,7 @@ CREATE TABLE IF NOT EXISTS apikeys_keys (
     INDEX apikeys_keys_project (organization_id, project_id, id),
     INDEX apikeys_keys_product (organization_id, product_id, id),
     INDEX apikeys_keys_expires (expires_at, id),
+    INDEX apikeys_keys_organization_expires (organization_id, expires_at, id),
     INDEX apikeys_keys_revoked (revoked_at),
     CONSTRAINT apikeys_keys_fk_organization FOREIGN KEY (organization_id) REFERENCES apikeys_resources (id),
     CONSTRAINT apikeys_keys_fk_project FOREIGN KEY (organization_id, project_id) REFERENCES apikeys_resources (organization_id, id),

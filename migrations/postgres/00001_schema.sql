@@ -73,6 +73,7 @@ CREATE INDEX apikeys_keys_owner ON apikeys_keys (organization_id, owner_id, id);
 CREATE INDEX apikeys_keys_project ON apikeys_keys (organization_id, project_id, id) WHERE project_id IS NOT NULL;
 CREATE INDEX apikeys_keys_product ON apikeys_keys (organization_id, product_id, id) WHERE product_id IS NOT NULL;
 CREATE INDEX apikeys_keys_expires ON apikeys_keys (expires_at, id) WHERE expires_at IS NOT NULL;
+CREATE INDEX apikeys_keys_organization_expires ON apikeys_keys (organization_id, expires_at, id) WHERE expires_at IS NOT NULL;
 CREATE INDEX apikeys_keys_revoked ON apikeys_keys (revoked_at) WHERE revoked_at IS NOT NULL;
 
 -- What the texts of keys hash to. One secret has a row for each signing secret

@@ -231,6 +231,10 @@ UPDATE apikeys_keys
   FROM apikeys_keys k FORCE INDEX (apikeys_keys_expires)` + joinUsage + `
  WHERE k.expires_at >= ? AND (k.expires_at > ? OR k.id > ?) AND k.expires_at < ?` + keyFilter + `
  ORDER BY k.expires_at, k.id LIMIT ?`
+	keysExpiringOf = selectKeys + `
+  FROM apikeys_keys k FORCE INDEX (apikeys_keys_organization_expires)` + joinUsage + `
+ WHERE k.organization_id = ? AND k.expires_at >= ? AND (k.expires_at > ? OR k.id > ?) AND k.expires_at < ?` + keyFilter + `
+ ORDER BY k.expires_at, k.id LIMIT ?`
 	keysExpired = selectKeys + `
   FROM apikeys_keys k FORCE INDEX (apikeys_keys_expires)` + joinUsage + ` WHERE k.expires_at <= ?` + keyFilter + `
  ORDER BY k.expires_at LIMIT ?`

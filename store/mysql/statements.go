@@ -27,7 +27,7 @@ func statements() *sqlstore.Statements {
 		KeyStanding: keyStanding, Key: key, KeyAndSecrets: keyAndSecrets, LockKey: lockKey, UpdateKey: updateKey,
 		KeyByHash: keyByHash, KeysByHashes: keysByHashes,
 		KeysByID: keysByID, KeysByOwner: keysByOwner, KeysByProject: keysByProject, KeysByProduct: keysByProduct,
-		KeysByOrganization: keysByOrganization, KeysAll: keysAll, KeysRevoked: keysRevoked, KeysExpired: keysExpired, KeysExpiring: keysExpiring,
+		KeysByOrganization: keysByOrganization, KeysAll: keysAll, KeysRevoked: keysRevoked, KeysExpired: keysExpired, KeysExpiring: keysExpiring, KeysExpiringOf: keysExpiringOf,
 		LockKeys: lockKeys, RevokeKeys: revokeKeys, DeleteKeys: deleteKeys,
 		DeleteKeySecrets: deleteKeySecrets, DeleteKeyUsage: deleteKeyUsage, DeleteKeyHours: deleteKeyHours,
 

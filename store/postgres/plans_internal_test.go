@@ -143,6 +143,7 @@ func plannedCalls(rows int) map[string]plannedCall {
 		"keys of a product":                   list(apikeys.KeyQuery{ProductID: testID(3, 7)}, "apikeys_keys_product"),
 		"all keys":                            list(apikeys.KeyQuery{}, "apikeys_keys_pkey"),
 		"keys that expire soon":               list(apikeys.KeyQuery{Status: apikeys.StatusActive, ExpiresBefore: now.Add(time.Hour), Expiring: &apikeys.ExpiryMark{At: now, ID: uuid.Max}}, "apikeys_keys_expires"),
+		"keys of an organization that expire": list(apikeys.KeyQuery{Scope: organization, Status: apikeys.StatusActive, ExpiresBefore: now.Add(time.Hour), Expiring: &apikeys.ExpiryMark{At: now, ID: uuid.Max}}, "apikeys_keys_organization_expires"),
 		"a key in a list":                     list(apikeys.KeyQuery{ID: testID(4, 7)}, "apikeys_keys_pkey"),
 		"products linked to a project":        resources(apikeys.ResourceQuery{Kind: apikeys.KindProduct, LinkOf: testID(2, 7)}, "apikeys_links_pkey", true),
 		"products of an organization":         resources(apikeys.ResourceQuery{Kind: apikeys.KindProduct, Scope: organization}, "apikeys_resources_organization", false),

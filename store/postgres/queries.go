@@ -92,6 +92,9 @@ const (
 	keyArguments4 = `(VALUES ($5::int, $6::uuid, $7::text, $8::text, $9::int, $10::uuid, $11::int, $12::uuid,
        $13::text, $14::text, $15::timestamptz, $16::text, $17::text, $18::text, $19::timestamptz, $20::timestamptz, $21::timestamptz, $22::timestamptz,
        $23::timestamptz, $24::timestamptz, $25::timestamptz, $26::int, $27::uuid)) ` + keyArguments
+	keyArguments5 = `(VALUES ($6::int, $7::uuid, $8::text, $9::text, $10::int, $11::uuid, $12::int, $13::uuid,
+       $14::text, $15::text, $16::timestamptz, $17::text, $18::text, $19::text, $20::timestamptz, $21::timestamptz, $22::timestamptz, $23::timestamptz,
+       $24::timestamptz, $25::timestamptz, $26::timestamptz, $27::int, $28::uuid)) ` + keyArguments
 )
 
 const (
@@ -289,6 +292,10 @@ SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + `
 SELECT ` + keyColumns + fromKeys + `, ` + keyArguments4 + `
  WHERE k.expires_at >= $1 AND (k.expires_at, k.id) > ($2, $3) AND k.expires_at < $4 AND k.id < q.before` + keyFilter + `
  ORDER BY k.expires_at, k.id LIMIT $28`
+	keysExpiringOf = `
+SELECT ` + keyColumns + fromKeys + `, ` + keyArguments5 + `
+ WHERE k.organization_id = $1 AND k.expires_at >= $2 AND (k.expires_at, k.id) > ($3, $4) AND k.expires_at < $5 AND k.id < q.before` + keyFilter + `
+ ORDER BY k.expires_at, k.id LIMIT $29`
 	keysExpired = `
 SELECT ` + keyColumns + fromKeys + `, ` + keyArguments1 + `
  WHERE k.expires_at <= $1 AND k.id < q.before` + keyFilter + `

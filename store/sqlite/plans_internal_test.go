@@ -28,6 +28,7 @@ func TestPlans(t *testing.T) {
 		"KeysAll":                 {st.KeysAll, "sqlite_autoindex_apikeys_keys_1 (id<?)"},
 		"KeysRevoked":             {st.KeysRevoked, "apikeys_keys_revoked (revoked_at<?)"},
 		"KeysExpiring":            {st.KeysExpiring, "apikeys_keys_expires ("},
+		"KeysExpiringOf":          {st.KeysExpiringOf, "apikeys_keys_organization_expires (organization_id=? AND expires_at>? AND expires_at<?)"},
 		"KeysExpired":             {st.KeysExpired, "apikeys_keys_expires (expires_at<?)"},
 		"KeyByHash":               {st.KeyByHash, "SEARCH s USING PRIMARY KEY (hash=?)"},
 		"KeysByHashes":            {st.KeysByHashes, "SEARCH s USING PRIMARY KEY (hash=?)"},

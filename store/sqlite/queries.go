@@ -199,6 +199,9 @@ SELECT ` + keyColumns + `, ` + secretColumns + `, o.suspended_at,
 	keysExpiring = `SELECT ` + keyColumns + fromKeys + `
  WHERE k.expires_at >= ? AND (k.expires_at, k.id) > (?, ?) AND k.expires_at < ?` + keyFilter + `
  ORDER BY k.expires_at, k.id LIMIT ?`
+	keysExpiringOf = `SELECT ` + keyColumns + fromKeys + `
+ WHERE k.organization_id = ? AND k.expires_at >= ? AND (k.expires_at, k.id) > (?, ?) AND k.expires_at < ?` + keyFilter + `
+ ORDER BY k.expires_at, k.id LIMIT ?`
 	keysExpired = `SELECT ` + keyColumns + fromKeys + ` WHERE k.expires_at <= ?` + keyFilter + `
  ORDER BY k.expires_at LIMIT ?`
 
@@ -307,7 +310,7 @@ func statements() *sqlstore.Statements {
 		KeyStanding: keyStanding, Key: key, KeyAndSecrets: keyAndSecrets, LockKey: key, UpdateKey: updateKey,
 		KeyByHash: keyByHash, KeysByHashes: keysByHashes,
 		KeysByID: keysByID, KeysByOwner: keysByOwner, KeysByProject: keysByProject, KeysByProduct: keysByProduct,
-		KeysByOrganization: keysByOrganization, KeysAll: keysAll, KeysRevoked: keysRevoked, KeysExpired: keysExpired, KeysExpiring: keysExpiring,
+		KeysByOrganization: keysByOrganization, KeysAll: keysAll, KeysRevoked: keysRevoked, KeysExpired: keysExpired, KeysExpiring: keysExpiring, KeysExpiringOf: keysExpiringOf,
 		LockKeys: lockKeys, RevokeKeys: revokeKeys, DeleteKeys: deleteKeys,
 		DeleteKeySecrets: deleteKeySecrets, DeleteKeyUsage: deleteKeyUsage, DeleteKeyHours: deleteKeyHours,
 
