@@ -257,7 +257,7 @@ func TestEveryCallOfNewAndCloseFails(t *testing.T) {
 func TestOperationsAreComplete(t *testing.T) {
 	t.Parallel()
 	others := []string{
-		"Close", "Scoped", "WithGrant", "Stats", "Recognize", "ScanPattern", // no call of the store, or tested on its own
+		"Close", "Scoped", "WithGrant", "Stats", "Recognize", "ScanPattern", "CheckParams", // no call of the store, or tested on its own
 		"CreateOrganization", "GetOrCreateOrganization", // no world to look at: see TestOrganizationsAreMadeOnce
 		"RetireSecret", // of the whole database: tested with the signing secrets
 	}

@@ -78,7 +78,7 @@ func (f *finder) add(args []ast.Expr) {
 		if field, ok := arg.(*ast.KeyValueExpr); ok {
 			arg = field.Value
 		}
-		if text := constant(arg); strings.Contains(verb.ReplaceAllString(text, ""), " ") {
+		if text := constant(arg); strings.Contains(strings.TrimSpace(verb.ReplaceAllString(text, "")), " ") {
 			f.texts = append(f.texts, text)
 		}
 	}
