@@ -175,3 +175,22 @@ func TestReadmeBlocksAreAllRun(t *testing.T) {
 		}
 	}
 }
+
+// docs/operations.md says of every error that has a name what to do about it.
+func TestOperationsNamesEveryError(t *testing.T) {
+	t.Parallel()
+	guide := string(must(os.ReadFile("docs/operations.md"))(t))
+	for _, dir := range []string{".", "httpmw", "httpapi", "migrations", "store", "store/sqlite", "store/postgres", "store/mysql"} {
+		for _, path := range must(filepath.Glob(filepath.Join(dir, "*.go")))(t) {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			code := string(must(os.ReadFile(path))(t))
+			for _, name := range regexp.MustCompile(`(?m)^\t?(?:var |type )?(Err[A-Z]\w+|[A-Z]\w+Error) +(?:error )?(?:=|struct)`).FindAllStringSubmatch(code, -1) {
+				if !strings.Contains(guide, "`"+name[1]+"`") {
+					t.Errorf("docs/operations.md says nothing of %s in %s", name[1], path)
+				}
+			}
+		}
+	}
+}

@@ -30,23 +30,29 @@ func old(t *testing.T) string {
 	mac := hmac.New(sha256.New, []byte(theirs))
 	mac.Write([]byte(text))
 	a, b := strings.Repeat("a", 32), strings.Repeat("b", 32)
-	for _, statement := range []string{
+	for _, statement := range append(tables(),
+		fmt.Sprintf(`INSERT INTO organizations VALUES ('%s', 'Acme Inc', '2026-01-01 10:20:30')`, a),
+		fmt.Sprintf(`INSERT INTO api_keys VALUES ('%s', '%s', NULL, NULL, 'AbCdEfGh', '%s', '{"scopes": ["read"]}', NULL, NULL, 3, '2026-01-01 10:20:30.5')`,
+			a, a, hex.EncodeToString(mac.Sum(nil))),
+		fmt.Sprintf(`INSERT INTO api_keys VALUES ('%s', '%s', NULL, NULL, 'AbCdEfGh', '%s', '{"scopes": ["read all"]}', NULL, NULL, 0, '2026-01-01 10:20:30')`,
+			b, a, strings.Repeat("c", 64)),
+	) {
+		_, err := db.ExecContext(t.Context(), statement)
+		check(t, err)
+	}
+	return "sqlite:///" + path
+}
+
+// tables are the SDK's own.
+func tables() []string {
+	return []string{
 		`CREATE TABLE organizations (id CHAR(32), name VARCHAR(255), created_at DATETIME)`,
 		`CREATE TABLE projects (id CHAR(32), name VARCHAR(255), org_id CHAR(32), created_at DATETIME)`,
 		`CREATE TABLE products (id CHAR(32), name VARCHAR(255), org_id CHAR(32), created_at DATETIME)`,
 		`CREATE TABLE project_products (project_id CHAR(32), product_id CHAR(32))`,
 		`CREATE TABLE api_keys (id CHAR(32), org_id CHAR(32), project_id CHAR(32), product_id CHAR(32), key_prefix VARCHAR(8), key_hash VARCHAR(64),
 		   metadata JSON, revoked_at DATETIME, last_used_at DATETIME, use_count INTEGER, created_at DATETIME)`,
-		fmt.Sprintf(`INSERT INTO organizations VALUES ('%s', 'Acme Inc', '2026-01-01 10:20:30')`, a),
-		fmt.Sprintf(`INSERT INTO api_keys VALUES ('%s', '%s', NULL, NULL, 'AbCdEfGh', '%s', '{"scopes": ["read"]}', NULL, NULL, 3, '2026-01-01 10:20:30.5')`,
-			a, a, hex.EncodeToString(mac.Sum(nil))),
-		fmt.Sprintf(`INSERT INTO api_keys VALUES ('%s', '%s', NULL, NULL, 'AbCdEfGh', '%s', '{"scopes": ["read all"]}', NULL, NULL, 0, '2026-01-01 10:20:30')`,
-			b, a, strings.Repeat("c", 64)),
-	} {
-		_, err := db.ExecContext(t.Context(), statement)
-		check(t, err)
 	}
-	return "sqlite:///" + path
 }
 
 // The key goes on working, what cannot be moved is named, and a second run finds all
