@@ -117,15 +117,20 @@ func (c *call) getKey() (answer, error) {
 
 // onKey answers with the key of the path after something was done with it.
 func (c *call) onKey(do func(context.Context, uuid.UUID) (*apikeys.Key, error)) (answer, error) {
+	return after(c, do, c.api.keyResource)
+}
+
+// after does something with what the path names, and answers with what it is then.
+func after[T, R any](c *call, do func(context.Context, uuid.UUID) (*T, error), as func(*T) R) (answer, error) {
 	id, err := c.id()
 	if err != nil {
 		return answer{}, err
 	}
-	key, err := do(c.ctx(), id)
+	it, err := do(c.ctx(), id)
 	if err != nil {
 		return answer{}, err
 	}
-	return answer{doc: &document{Data: c.api.keyResource(key)}}, nil
+	return answer{doc: &document{Data: as(it)}}, nil
 }
 
 func (c *call) patchKey() (answer, error) {

@@ -111,15 +111,7 @@ func (c *call) getOrganization() (answer, error) {
 }
 
 func (c *call) onOrganization(do func(context.Context, uuid.UUID) (*apikeys.Organization, error)) (answer, error) {
-	id, err := c.id()
-	if err != nil {
-		return answer{}, err
-	}
-	o, err := do(c.ctx(), id)
-	if err != nil {
-		return answer{}, err
-	}
-	return answer{doc: &document{Data: c.api.organizationResource(o)}}, nil
+	return after(c, do, c.api.organizationResource)
 }
 
 func (c *call) renameOrganization() (answer, error) {

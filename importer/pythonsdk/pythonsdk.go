@@ -137,28 +137,26 @@ func (m *move) organizations(ctx context.Context) error {
 }
 
 func (m *move) projects(ctx context.Context) error {
-	return each(ctx, m, "projects", readOwned, queryProjects, func(r resource) error {
-		owner := m.ids[r.organization]
-		find := func() (uuid.UUID, error) { return idOf(m.client.FindProject(ctx, owner, r.name)) }
-		id, created, err := m.ensure(r, find, func() (uuid.UUID, bool, error) {
-			p, created, err := m.client.GetOrCreateProject(ctx, owner, r.name)
-			id, err := idOf(p, err)
-			return id, created, err
-		})
-		return m.settle(&m.report.Projects, "projects", r, id, created, err)
-	})
+	return owned(ctx, m, "projects", queryProjects, &m.report.Projects, m.client.FindProject, m.client.GetOrCreateProject)
 }
 
 func (m *move) products(ctx context.Context) error {
-	return each(ctx, m, "products", readOwned, queryProducts, func(r resource) error {
+	return owned(ctx, m, "products", queryProducts, &m.report.Products, m.client.FindProduct, m.client.GetOrCreateProduct)
+}
+
+// owned moves what organizations own and has a name.
+func owned[T apikeys.Project | apikeys.Product](ctx context.Context, m *move, table, query string, count *Count,
+	find func(context.Context, uuid.UUID, string) (*T, error), make func(context.Context, uuid.UUID, string) (*T, bool, error),
+) error {
+	return each(ctx, m, table, readOwned, query, func(r resource) error {
 		owner := m.ids[r.organization]
-		find := func() (uuid.UUID, error) { return idOf(m.client.FindProduct(ctx, owner, r.name)) }
-		id, created, err := m.ensure(r, find, func() (uuid.UUID, bool, error) {
-			p, created, err := m.client.GetOrCreateProduct(ctx, owner, r.name)
-			id, err := idOf(p, err)
+		there := func() (uuid.UUID, error) { return idOf(find(ctx, owner, r.name)) }
+		id, created, err := m.ensure(r, there, func() (uuid.UUID, bool, error) {
+			made, created, err := make(ctx, owner, r.name)
+			id, err := idOf(made, err)
 			return id, created, err
 		})
-		return m.settle(&m.report.Products, "products", r, id, created, err)
+		return m.settle(count, table, r, id, created, err)
 	})
 }
 
