@@ -13,6 +13,7 @@ import (
 // Validation is what [Client.Validate] found out about an accepted key. It is
 // a small value that owns nothing others can change; its methods are safe for
 // concurrent use. The zero Validation is nobody's.
+// Name, scopes and custom data are in what Key returns.
 type Validation struct {
 	key *known // shared with others: never written to, never handed out
 	// used is when this use was counted; zero: it was not.

@@ -3,13 +3,16 @@
 // every kind.
 //
 //	client := apikeystest.New(t)
+//	handler := newHandler(client.Client) // the program's own: it takes an *apikeys.Client
 //	key := client.Issue("read")
 //	req.Header.Set("X-API-Key", key.Plaintext.Reveal())
 //	client.Clock.Advance(time.Hour)
 //
 // Nothing is mocked: keys are hashed, limits are charged and changes are
 // committed as in production. Each client has a database of its own, so tests can
-// run in parallel.
+// run in parallel. Uses are written before Validate returns, so that counts are there
+// at once. How a program behaves on Postgres or MySQL, or when the database is gone, is
+// not for this package to show.
 package apikeystest
 
 import (
@@ -34,7 +37,8 @@ var epoch = time.Date(2026, time.January, 2, 18, 0, 0, 0, time.UTC)
 type Client struct {
 	*apikeys.Client
 	// Clock is the client's clock: expiry and rate limit windows follow it. It
-	// begins at 18:00 UTC on 2 January 2026 and stands still.
+	// begins at 18:00 UTC on 2 January 2026 and stands still. A configure function
+	// that sets Config.Now takes its place.
 	Clock *Clock
 	// Store is the database under the client.
 	Store *sqlite.Store
