@@ -49,6 +49,7 @@ var postgresNames = []opening{
 	{"postgres://u:a%b@host/app", `apikeys: dsn: is not a URL: escape what has a meaning in one, such as @ : / ? # % in the password (%40 %3A %2F %3F %23 %25)`},
 	{"postgres://host/app?sslrootcert=DIR/none.pem", `apikeys: dsn: names a file that cannot be read (sslrootcert, sslcert, sslkey, passfile or servicefile)`},
 	{"postgres://host/app?pool_max_conns=x", `apikeys: dsn: has an option that cannot be, such as sslmode, port, connect_timeout, default_query_exec_mode or pool_max_conns`},
+	{"postgres:///app?host=DIR", `postgres: connect: no such file or directory: there is no server at this socket; is the host missing?`},
 	{"postgres://127.0.0.1:1/app?sslmode=disable", `postgres: connect: connection refused: is the server running, at this host and port?`},
 }
 
@@ -58,6 +59,7 @@ var mysqlNames = []opening{
 	{"mysql://u:a@b@c%zz/app", `apikeys: dsn: is not a URL: escape the characters : / ? # [ ] @ % in its user and password, as %3A for a colon`},
 	{"mysql://host/app?x=%zz", `apikeys: dsn: has options that cannot be read: escape them as in a URL`},
 	{"mysql://host/app?parseTime=perhaps", `apikeys: dsn: has an option that the driver does not take, or an address that it cannot read`},
+	{"user@unix(DIR/sock)/app", `mysql: dial unix: no such file or directory: there is no server at this socket; is the host missing?`},
 	{"user@tcp(127.0.0.1:1)/app", `mysql: dial tcp: connection refused: is the server running, at this host and port?`},
 }
 

@@ -38,8 +38,11 @@ func errBadColumn(name string) error {
 
 // NetworkReason says what an error of the operating system means for a connection.
 func NetworkReason(code syscall.Errno) string {
-	if errors.Is(code, syscall.ECONNREFUSED) {
+	switch {
+	case errors.Is(code, syscall.ECONNREFUSED):
 		return code.Error() + ": is the server running, at this host and port?"
+	case errors.Is(code, syscall.ENOENT):
+		return code.Error() + ": there is no server at this socket; is the host missing?"
 	}
 	return code.Error()
 }
