@@ -83,3 +83,20 @@ func ExampleClient_Stats() {
 	fmt.Println(stats.Hits, stats.Misses, stats.Refused)
 	// Output: 2 1 map[invalid_key:1]
 }
+
+func ExampleMemoryLimiter_Allow() {
+	limiter := apikeys.NewMemoryLimiter() // counts in this process, and asks no database
+	limits := []apikeys.RateLimit{apikeys.PerDay(2)}
+	for range 3 {
+		states, err := limiter.Allow(context.Background(), "address:192.0.2.7", limits, 1)
+		if errors.Is(err, apikeys.ErrQuotaExceeded) {
+			fmt.Println("refused")
+			continue
+		}
+		fmt.Println(states[0].Remaining, "left")
+	}
+	// Output:
+	// 1 left
+	// 0 left
+	// refused
+}

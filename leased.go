@@ -2,6 +2,7 @@ package apikeys
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"time"
 
@@ -69,8 +70,10 @@ func leaseLimits(limits []RateLimit) []leases.Limit {
 	return list
 }
 
-// memoryLimiter is NewMemoryLimiter's.
-type memoryLimiter struct {
+// MemoryLimiter counts in one process alone: as a [RateLimiter] the uses of keys, with
+// [MemoryLimiter.Allow] anything. Make it with [NewMemoryLimiter]; it is safe for
+// concurrent use.
+type MemoryLimiter struct {
 	real *leases.Limiter // by the machine's clocks
 	told *leases.Limiter // by the time that charges come with
 }
@@ -79,15 +82,30 @@ type memoryLimiter struct {
 // asks a store: each process admits the whole limit. For a single process, or
 // where about is good enough. It remembers at most 100,000 subjects at a time and
 // cannot decide about more.
-func NewMemoryLimiter() RateLimiter {
-	return memoryLimiter{
+func NewMemoryLimiter() *MemoryLimiter {
+	return &MemoryLimiter{
 		real: leases.NewMemory(leases.Options{}),
 		told: leases.NewMemory(leases.Options{Injected: true}),
 	}
 }
 
+// Allow is [Client.Allow] within this process, by the machine's clock: for what a
+// database need not know of.
+func (m *MemoryLimiter) Allow(ctx context.Context, subject string, limits []RateLimit, cost int64) ([]LimitState, error) {
+	limits, err := checkAllow(subject, limits, cost)
+	if err != nil || len(limits) == 0 {
+		return nil, err
+	}
+	cost = max(cost, 1)
+	d, err := m.Charge(ctx, RateCharge{Subject: sha256.Sum256([]byte(subject)), Limits: limits, Cost: cost})
+	if err != nil {
+		return nil, err
+	}
+	return standing(&d, len(limits), cost)
+}
+
 // Charge counts in memory.
-func (m memoryLimiter) Charge(ctx context.Context, c RateCharge) (RateDecision, error) {
+func (m *MemoryLimiter) Charge(ctx context.Context, c RateCharge) (RateDecision, error) {
 	limiter, now := m.told, c.At
 	if now.IsZero() {
 		limiter, now = m.real, time.Now()

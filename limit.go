@@ -21,30 +21,39 @@ func (c *Client) Allow(ctx context.Context, subject string, limits []RateLimit, 
 	if err := c.ready(); err != nil {
 		return nil, err
 	}
-	limits, err := normalizeRateLimits("limits", limits)
+	limits, err := checkAllow(subject, limits, cost)
+	if err != nil || len(limits) == 0 {
+		return nil, err
+	}
+	cost = max(cost, 1)
+	d, err := c.decide(ctx, c.subject(subject), limits, cost, c.moment().now)
 	if err != nil {
 		return nil, err
 	}
-	if subject == "" {
+	return standing(&d, len(limits), cost)
+}
+
+// checkAllow refuses what can never be allowed, and puts limits in order.
+func checkAllow(subject string, limits []RateLimit, cost int64) ([]RateLimit, error) {
+	limits, err := normalizeRateLimits("limits", limits)
+	switch {
+	case err != nil:
+		return nil, err
+	case subject == "":
 		return nil, invalid("subject", "is empty: all who have none would share one limit")
-	}
-	if cost < 0 {
+	case cost < 0:
 		return nil, invalid("cost", "is negative; 0 means 1")
 	}
-	if len(limits) == 0 {
-		return nil, nil
-	}
-	if err := affordable(limits, max(cost, 1)); err != nil {
-		return nil, err
-	}
-	d, err := c.decide(ctx, c.subject(subject), limits, max(cost, 1), c.moment().now)
-	if err != nil {
-		return nil, err
-	}
+	return limits, affordable(limits, max(cost, 1))
+}
+
+// standing tells where a subject that is allowed stands, the most restrictive limit
+// first.
+func standing(d *RateDecision, n int, cost int64) ([]LimitState, error) {
 	if !d.Allowed {
-		return nil, quotaError(uuid.Nil, &d, len(limits), max(cost, 1))
+		return nil, quotaError(uuid.Nil, d, n, cost)
 	}
-	all := d.States[:len(limits)]
+	all := d.States[:n]
 	sortLimits(all)
 	return all, nil
 }

@@ -12,8 +12,9 @@ import (
 	"github.com/apikeys-platform/apikeys"
 )
 
-// Limiter counts requests of a subject against limits, all or none; an
-// *apikeys.Client is one, shared by all processes on its store. See
+// Limiter counts requests of a subject against limits, all or none. An
+// *apikeys.Client is one, shared by all processes on its store, and so is an
+// *apikeys.MemoryLimiter, each process for itself, which asks no database. See
 // [apikeys.Client.Allow].
 type Limiter interface {
 	Allow(ctx context.Context, subject string, limits []apikeys.RateLimit, cost int64) ([]apikeys.LimitState, error)
@@ -77,7 +78,7 @@ func newRateLimit(limiter Limiter, opts RateLimitOptions) *rateLimit {
 		cost:    max(opts.Cost, 1),
 		now:     clock(opts.Now),
 	}
-	if client, ok := limiter.(*apikeys.Client); limiter == nil || ok && client == nil {
+	if isNil(limiter) {
 		panic("httpmw: RateLimit: the limiter is nil")
 	}
 	if l.by == nil {
@@ -91,6 +92,12 @@ func newRateLimit(limiter Limiter, opts RateLimitOptions) *rateLimit {
 		write:     errorWriter(opts.ErrorWriter),
 	}
 	return l
+}
+
+func isNil(limiter Limiter) bool {
+	client, isClient := limiter.(*apikeys.Client)
+	memory, isMemory := limiter.(*apikeys.MemoryLimiter)
+	return limiter == nil || isClient && client == nil || isMemory && memory == nil
 }
 
 func checkLimits(limits []apikeys.RateLimit, cost int64) {

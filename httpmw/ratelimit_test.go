@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -169,6 +170,7 @@ func TestMistakesOfRateLimitPanicAtTheStart(t *testing.T) {
 	for name, f := range map[string]func(){
 		"no limiter":     func() { httpmw.RateLimit(nil, httpmw.RateLimitOptions{Limits: good}) },
 		"nil client":     func() { httpmw.RateLimit(none, httpmw.RateLimitOptions{Limits: good}) },
+		"nil memory":     func() { httpmw.RateLimit((*apikeys.MemoryLimiter)(nil), httpmw.RateLimitOptions{Limits: good}) },
 		"no limits":      func() { httpmw.RateLimit(c, httpmw.RateLimitOptions{}) },
 		"negative limit": func() { httpmw.RateLimit(c, httpmw.RateLimitOptions{Limits: []apikeys.RateLimit{apikeys.PerDay(-1)}}) },
 		"unknown window": func() {
@@ -216,5 +218,27 @@ func TestLimitsFromEnv(t *testing.T) {
 		if tt.wrong && (!errors.As(err, &invalid) || invalid.Field != name) {
 			t.Errorf("%q: got error %v, want one that names the variable", tt.text, err)
 		}
+	}
+}
+
+// Limits may be each process's own: no database is asked, and another process, or
+// another limiter, counts for itself.
+func TestRateLimitPerProcess(t *testing.T) {
+	t.Parallel()
+	opts := httpmw.RateLimitOptions{Limits: []apikeys.RateLimit{apikeys.PerDay(2), apikeys.PerHour(1000)}}
+	for range 2 {
+		memory := apikeys.NewMemoryLimiter()
+		h, again := httpmw.RateLimit(memory, opts)(&seen{}), httpmw.RateLimit(memory, opts)(&seen{})
+		wantStatus(t, from(h, "192.0.2.1:1", ""), 200)
+		res := from(again, "192.0.2.1:1", "")
+		wantStatus(t, res, 200)
+		wantHeader(t, res, "RateLimit-Policy", `"default-day";q=2;w=86400, "default-hour";q=1000;w=3600`)
+		res = from(h, "192.0.2.1:1", "")
+		wantRefusal(t, res, 429, "quota_exceeded")
+		wantHeader(t, res, "RateLimit-Policy", `"default-day";q=2;w=86400`)
+		if after, err := strconv.Atoi(res.Header.Get("Retry-After")); err != nil || after < 1 || after > 86400 {
+			t.Errorf("got Retry-After %q, want the seconds to the end of the day", res.Header.Get("Retry-After"))
+		}
+		wantStatus(t, from(h, "192.0.2.2:1", ""), 200)
 	}
 }
