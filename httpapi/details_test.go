@@ -75,7 +75,7 @@ func related(name, data string) string {
 
 // otherwise are texts that need a request of another kind, or a fault.
 var otherwise = []string{
-	"Answers are %s without parameters.", "Bodies must not be encoded.", "The body must be %s.", // of headers: TestHeaders and its likes
+	"Answers are %s without parameters.", "Bodies must not be encoded.", "The body must be %s.", // of headers: hostile_test.go
 	"The body could not be read.", "The body is not valid JSON.", // a connection that breaks
 	"A key cannot change itself.", "The service failed.",
 	"httpapi: openapi.json: %w",

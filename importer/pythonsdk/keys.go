@@ -205,7 +205,7 @@ func readLimit(raw json.RawMessage) ([]apikeys.RateLimit, error) {
 	}
 	window, ok := windows[limit.Window]
 	if !ok {
-		return nil, wrong("Metadata.RateLimits", fmt.Sprintf("has a window %.40q", limit.Window))
+		return nil, wrong("Metadata.RateLimits", fmt.Sprintf("has the window %.40q: limits are by second, minute, hour or day", limit.Window))
 	}
 	return []apikeys.RateLimit{{Requests: *limit.Requests, Window: window}}, nil
 }
