@@ -26,6 +26,9 @@ type memory struct {
 type moment struct {
 	real time.Time // by the clocks of the machine: what freshness is judged by
 	now  time.Time // by Config.Now: what expiry is judged by and uses are stored with
+
+	hits int64        // how often the request was answered from memory so far
+	lane keyhash.Lane // where it is counted
 }
 
 // read makes m a new reading of the clock.
@@ -159,8 +162,8 @@ func (c *core) recall(ctx context.Context, text string, m *moment) (*known, erro
 		return c.recallImported(ctx, text, m)
 	}
 	var hash Hash
-	lane := c.signer.SumInto((*[32]byte)(&hash), text)
-	if k := c.remembered(&hash, lane, m); k != nil {
+	m.lane = c.signer.SumInto((*[32]byte)(&hash), text)
+	if k := c.remembered(&hash, m); k != nil {
 		return k, nil
 	}
 	if _, ok := token.Parse(text, c.heads); !ok {
@@ -173,11 +176,12 @@ func (c *core) recall(ctx context.Context, text string, m *moment) (*known, erro
 }
 
 // remembered returns the key that has this hash, if it is in memory and may be used.
-func (c *core) remembered(hash *Hash, lane keyhash.Lane, m *moment) *known {
+func (c *core) remembered(hash *Hash, m *moment) *known {
 	if c.memory == nil {
 		return nil
 	}
-	if e := c.memory.keys.Lookup(keycache.At(m.real), (*[32]byte)(hash), uint8(lane)); e != nil {
+	if e := c.memory.keys.Lookup(keycache.At(m.real), (*[32]byte)(hash)); e != nil {
+		m.hits++
 		e.Value.counter.Touch()
 		return &e.Value
 	}
@@ -260,7 +264,7 @@ func (c *core) recallBinding(ctx context.Context, projectID, productID uuid.UUID
 	copy(pair[:16], projectID[:])
 	copy(pair[16:], productID[:])
 	at := keycache.Now()
-	if e := c.memory.bindings.Lookup(at, (*[32]byte)(&pair), 0); e != nil {
+	if e := c.memory.bindings.Lookup(at, (*[32]byte)(&pair)); e != nil {
 		return e.Value, false, nil
 	}
 	e, err := c.memory.bindings.Find(ctx, at, pair, func(ctx context.Context) (*keycache.Entry[Binding], error) {

@@ -161,7 +161,7 @@ type core struct {
 	swept   atomic.Int64
 	calls   calls
 	refused refusals
-	limited atomic.Int64 // refused by the lease at hand: neither refused nor leased counts them
+	tallies [keyhash.Lanes]tally
 	closed  atomic.Bool
 }
 

@@ -125,8 +125,8 @@ func (c *core) recallImported(ctx context.Context, text string, m *moment) (*kno
 	forms := c.importedForms(text)
 	for _, form := range forms {
 		var hash Hash
-		lane := c.signer.SumInto((*[32]byte)(&hash), form)
-		if k := c.remembered(&hash, lane, m); k != nil {
+		m.lane = c.signer.SumInto((*[32]byte)(&hash), form)
+		if k := c.remembered(&hash, m); k != nil {
 			return k, nil
 		}
 	}

@@ -70,16 +70,24 @@ func (c *core) charge(ctx context.Context, v *Validation, cost int64, now time.T
 	if !k.limits.Some() {
 		return true, c.chargeWith(ctx, v, cost, now)
 	}
+	if f := k.full.Load(); f != nil && f.stands(cost, now) {
+		v.limits.Held = true
+		return false, &f.err
+	}
 	if !k.limits.TryInto(cost, now, &v.limits) {
 		waited = true
 		if err := c.lease(ctx, k.limits.Subject(), cost, now, &v.limits); err != nil {
 			return true, err
 		}
 	}
-	if !v.limits.Allowed {
-		return waited, k.quotaError(&v.limits)
+	if v.limits.Allowed {
+		return waited, nil
 	}
-	return waited, nil
+	f := k.refusal(cost, now, &v.limits)
+	if !waited { // or else it is of a later moment
+		k.full.Store(f)
+	}
+	return waited, &f.err
 }
 
 // lease charges with what the store has to grant. When the store cannot be reached
@@ -159,27 +167,32 @@ func quotaError(keyID uuid.UUID, d *RateDecision, n int, cost int64) error {
 	return e
 }
 
-// fullWindow is what was said of a window that has no room.
+// fullWindow is a refusal that stands for a moment: until the window ends nothing can
+// change it, so that those who come at about the same time need not ask again, and are
+// told the same.
 type fullWindow struct {
-	err     QuotaError
-	reset   int64 // of the window, in microseconds
-	refused int8  // which limit
+	err   QuotaError
+	cost  int64 // and more
+	at    time.Time
+	lasts time.Duration
 }
 
-// shareable is how much too long RetryAfter may be.
+// shareable bounds how long a refusal stands, and so how much too long its RetryAfter is.
 const shareable = time.Millisecond
 
-// quotaError is quotaError for a refusal from memory, which has to be cheap: those who
-// are refused at about the same time are told the same.
-func (k *known) quotaError(d *leases.Decision) error {
-	after, reset := d.After(), d.States[d.Refused].Reset
-	if f := k.full.Load(); f != nil && f.reset == reset && f.refused == d.Refused && uint64(f.err.RetryAfter-after) < uint64(shareable) {
-		return &f.err
+// stands tells whether a cost is refused at that moment, by both clocks.
+func (f *fullWindow) stands(cost int64, now time.Time) bool {
+	return cost >= f.cost && uint64(now.Sub(f.at)) < uint64(f.lasts) &&
+		uint64(now.UnixNano()-f.at.UnixNano()) < uint64(f.lasts)
+}
+
+// refusal is the one that a decision of that moment is.
+func (k *known) refusal(cost int64, now time.Time, d *leases.Decision) *fullWindow {
+	s, after := d.States[d.Refused], d.After()
+	return &fullWindow{
+		err:  QuotaError{KeyID: k.ID, Limit: k.RateLimits[d.Refused], RetryAfter: after, ResetAt: s.ResetAt()},
+		cost: cost, at: now, lasts: min(after, shareable),
 	}
-	f := &fullWindow{reset: reset, refused: d.Refused}
-	f.err = QuotaError{KeyID: k.ID, Limit: k.RateLimits[d.Refused], RetryAfter: after, ResetAt: d.States[d.Refused].ResetAt()}
-	k.full.Store(f)
-	return &f.err
 }
 
 // keySubject is what a key's limits are counted under.

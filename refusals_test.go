@@ -2,6 +2,8 @@ package apikeys_test
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -138,5 +140,112 @@ func TestCountingRefusalsDoesNotAllocate(t *testing.T) {
 	counted, skipped := refuse(apikeys.ValidateParams{}), refuse(apikeys.ValidateParams{SkipUsage: true})
 	if counted > skipped {
 		t.Errorf("got %.0f allocations for a refusal that is counted, want the %.0f of one that is not", counted, skipped)
+	}
+}
+
+// A refusal stands for a millisecond at most, for no less than what it was for, and not
+// beyond its window.
+func TestRefusalsOfAFullWindowAreShared(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	base, c, _ := spied(t, func(c *apikeys.Config) { c.RevocationDelay = 0 })
+	key := base.IssueLimited(apikeys.PerSecond(3))
+	base.Clock.Advance(base.Clock.Now().Truncate(time.Second).Add(time.Second).Sub(base.Clock.Now()))
+	end := base.Clock.Now().Add(time.Second)
+	validate := func(cost int64) error {
+		_, err := c.Validate(ctx, key.Plaintext.Reveal(), apikeys.ValidateParams{Cost: cost})
+		return err
+	}
+	refused := 0
+	refuse := func(cost int64, after time.Duration) *apikeys.QuotaError {
+		t.Helper()
+		base.Clock.Advance(after)
+		e := wantErr[*apikeys.QuotaError](t, validate(cost), apikeys.ErrQuotaExceeded)
+		refused++
+		late := e.RetryAfter - end.Sub(base.Clock.Now())
+		if !e.ResetAt.Equal(end) || e.KeyID != key.Key.ID || e.Limit != apikeys.PerSecond(3) || late < 0 || late >= time.Millisecond {
+			t.Errorf("got %+v, %s too late; want the window's end", e, late)
+		}
+		return e
+	}
+	for range 2 {
+		if err := validate(1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refuse(2, 0) // asks the store
+	two := refuse(2, 0)
+	if err := validate(1); err != nil {
+		t.Errorf("the last of three, beside a refusal of two at once: %v", err)
+	}
+	if three := refuse(3, 0); three != two {
+		t.Error("got another refusal at the same moment of a greater cost")
+	}
+	one := refuse(1, 0)
+	if one == two {
+		t.Error("got the refusal of two for one")
+	}
+	if refuse(1, time.Millisecond-time.Microsecond) != one || refuse(1, time.Microsecond) == one {
+		t.Error("want one refusal for less than a millisecond")
+	}
+	refuse(1, 400*time.Millisecond)
+	refuse(1, -300*time.Millisecond) // the clock is set back
+	refuse(1, end.Sub(base.Clock.Now())-time.Microsecond)
+	base.Clock.Advance(time.Microsecond)
+	if err := validate(1); err != nil {
+		t.Errorf("in the next window: %v", err)
+	}
+	s := c.Stats()
+	if got := s.Refused[apikeys.CodeQuotaExceeded]; got != int64(refused) || s.LimitedInMemory > got || s.LimitedInMemory == 0 {
+		t.Errorf("got %d refused and %d of them from memory, want %d", got, s.LimitedInMemory, refused)
+	}
+	if err := c.Close(context.WithoutCancel(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	if got := outcomes(t, base, key.Key.ID)[apikeys.CodeQuotaExceeded]; got != int64(refused) {
+		t.Errorf("the history has %d refusals, want %d", got, refused)
+	}
+}
+
+// However many are refused at once, each is counted once, as a hit, a refusal and one
+// from memory.
+func TestRefusalsInFloodsAreCountedExactly(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	base, c, _ := spied(t, func(c *apikeys.Config) { c.RevocationDelay, c.Now = time.Hour, nil })
+	key := base.IssueLimited(apikeys.PerDay(0))
+	const floods, each = 8, 2000
+	text := key.Plaintext.Reveal()
+	wantIs(t, second(c.Validate(ctx, text, apikeys.ValidateParams{})), apikeys.ErrQuotaExceeded)
+	before := c.Stats()
+	var wg sync.WaitGroup
+	for range floods {
+		wg.Go(func() {
+			for range each {
+				if _, err := c.Validate(ctx, text, apikeys.ValidateParams{}); !errors.Is(err, apikeys.ErrQuotaExceeded) {
+					t.Errorf("got %v, want a full window", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	after := c.Stats()
+	got := [3]int64{
+		after.Hits - before.Hits, after.LimitedInMemory - before.LimitedInMemory,
+		after.Refused[apikeys.CodeQuotaExceeded] - before.Refused[apikeys.CodeQuotaExceeded],
+	}
+	if want := [3]int64{floods * each, floods * each, floods * each}; got != want || after.StoreCalls.Leases != before.StoreCalls.Leases {
+		t.Errorf("got %v hits, refused from memory and refused, want %v without a lease", got, want)
+	}
+	if err := c.Close(context.WithoutCancel(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	hours := must(base.KeyUsage(ctx, key.Key.ID, time.Now().Add(-48*time.Hour), time.Now().Add(48*time.Hour)))(t)
+	total := int64(0)
+	for _, h := range hours {
+		total += h.Count
+	}
+	if total != floods*each+1 {
+		t.Errorf("the history has %d refusals, want %d", total, floods*each+1)
 	}
 }

@@ -73,6 +73,39 @@ var refusalCodes = [...]string{
 // refusalsOfKeys is how many of them say something of a key.
 const refusalsOfKeys = 7
 
+// tally counts what comes in floods. Each processor has one of its own, mostly, and none
+// shares its cache lines with anything: processors would fight over them.
+type tally struct {
+	_ [64]byte
+	// hits are the answers from memory to requests that limited does not count.
+	hits atomic.Int64
+	// limited are the requests answered from memory and refused by the lease at hand:
+	// neither core.refused nor core.leased count them.
+	limited atomic.Int64
+	_       [48]byte
+}
+
+// tally counts a request that has been decided.
+func (c *core) tally(m *moment, limited bool) {
+	t := &c.tallies[m.lane]
+	if limited {
+		t.limited.Add(1)
+		m.hits--
+	}
+	if m.hits != 0 {
+		t.hits.Add(m.hits)
+	}
+}
+
+// tallied sums the tallies.
+func (c *core) tallied() (hits, limited int64) {
+	for i := range c.tallies {
+		limited += c.tallies[i].limited.Load()
+		hits += c.tallies[i].hits.Load()
+	}
+	return hits + limited, limited
+}
+
 // Places of some of them.
 const (
 	quotaRefusal   = 0
@@ -85,7 +118,7 @@ type refusals [len(refusalCodes)]atomic.Int64
 // Stats tells what the client did since it was made; all views share one count.
 func (c *Client) Stats() Stats {
 	s := Stats{Refused: map[string]int64{}, RevisionAge: -1}
-	limited := c.limited.Load()
+	hits, limited := c.tallied()
 	for i, code := range refusalCodes {
 		n := c.refused[i].Load()
 		if i == quotaRefusal {
@@ -102,7 +135,7 @@ func (c *Client) Stats() Stats {
 	s.Notifications = c.calls.told.Load()
 	if c.memory != nil {
 		keys, looks := c.memory.keys.Stats(), c.memory.looks.Stats()
-		s.Hits, s.Misses, s.Cached = keys.Hits, keys.Misses, int64(keys.Entries)
+		s.Hits, s.Misses, s.Cached = hits+keys.Hits, keys.Misses, int64(keys.Entries)
 		s.Looks, s.LooksFailed, s.Resets = looks.Looks, looks.Failed, looks.Resets
 		s.Revision, s.RevisionAge = looks.Revision, looks.Age
 	}

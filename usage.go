@@ -59,13 +59,11 @@ func (c *core) countUse(ctx context.Context, k *known, now time.Time) error {
 // when it says something of a known key, in the key's usage history, though in no use
 // count. It never waits for the store, not even in a strict client.
 func (c *core) refuse(v *Validation, params *ValidateParams, err error, now time.Time) error {
-	i := refusalOf(err)
-	switch {
-	case i < 0:
-		return err
-	case i == quotaRefusal && v.limits.Held:
-		c.limited.Add(1)
-	default:
+	i := quotaRefusal
+	if !v.limited() { // or else tally counts it
+		if i = refusalOf(err); i < 0 {
+			return err
+		}
 		c.refused[i].Add(1)
 	}
 	if k := v.key; i < refusalsOfKeys && k != nil && !params.SkipUsage {
@@ -79,13 +77,11 @@ func (c *core) refuse(v *Validation, params *ValidateParams, err error, now time
 
 // refusalOf returns the place of an error in refusalCodes; -1: it has none.
 func refusalOf(err error) int {
-	switch e := err.(type) { //nolint:errorlint // Validate wraps nothing around ours
-	case *QuotaError: // the one that comes in floods
-		return quotaRefusal
-	case Error:
-		return slices.Index(refusalCodes[:], e.Code())
+	ours, ok := err.(Error) //nolint:errorlint // Validate wraps nothing around ours
+	if !ok {
+		return -1
 	}
-	return -1
+	return slices.Index(refusalCodes[:], ours.Code())
 }
 
 // withPending adds the uses that this process has counted and not sent yet to what

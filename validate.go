@@ -70,7 +70,9 @@ func (c *Client) Verify(ctx context.Context, plaintext string) (*Key, error) {
 // is known, [Client.KeyUsage] tells why and how often.
 func (c *Client) Validate(ctx context.Context, plaintext string, params ValidateParams) (v Validation, err error) {
 	var m moment
-	if err := c.validate(ctx, plaintext, &params, &m, &v); err != nil {
+	err = c.validate(ctx, plaintext, &params, &m, &v)
+	c.tally(&m, v.limited())
+	if err != nil {
 		return Validation{}, c.refuse(&v, &params, err, m.now)
 	}
 	return v, nil

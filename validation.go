@@ -23,6 +23,9 @@ type Validation struct {
 	limits leases.Decision
 }
 
+// limited tells that the lease at hand had no room: the refusal that comes in floods.
+func (v *Validation) limited() bool { return v.limits.Held && !v.limits.Allowed }
+
 // KeyID returns the key's id.
 func (v Validation) KeyID() uuid.UUID { return v.at().ID }
 

@@ -86,10 +86,24 @@ func issue(ctx context.Context, store apikeys.Store, client *apikeys.Client, n i
 }
 
 // validate is an operation: the client accepts a key.
-func (k *issued) validate(client *apikeys.Client) operation {
+func (k *issued) validate(client *apikeys.Client) operation { return k.judged(client, false) }
+
+// refuse is an operation: the client refuses a key. What is asked of the error is what is
+// asked of that of an acceptance: whether there is one.
+func (k *issued) refuse(client *apikeys.Client) operation { return k.judged(client, true) }
+
+func (k *issued) judged(client *apikeys.Client, refused bool) operation {
 	params := apikeys.ValidateParams{Scopes: []string{"read"}}
 	return func(ctx context.Context, i int) error {
 		_, err := client.Validate(ctx, k.texts[i], params)
+		switch {
+		case (err != nil) == refused:
+			return nil
+		case refused:
+			return errAccepted
+		}
 		return err
 	}
 }
+
+var errAccepted = errors.New("accepted")

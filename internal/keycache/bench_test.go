@@ -132,7 +132,7 @@ func BenchmarkLookup(b *testing.B) {
 		c, hashes := filled(b, keys)
 		var now atomic.Int64
 		return func(hash [32]byte) bool {
-			return usable(c.Lookup(keycache.Instant{Mono: now.Load()}, &hash, 0))
+			return usable(c.Lookup(keycache.Instant{Mono: now.Load()}, &hash))
 		}, hashes
 	})
 }
@@ -141,7 +141,7 @@ func BenchmarkLookup(b *testing.B) {
 func BenchmarkLookupNow(b *testing.B) {
 	each(b, func(b *testing.B, keys int) (func([32]byte) bool, [][32]byte) {
 		c, hashes := filled(b, keys)
-		return func(hash [32]byte) bool { return usable(c.Lookup(keycache.Now(), &hash, 0)) }, hashes
+		return func(hash [32]byte) bool { return usable(c.Lookup(keycache.Now(), &hash)) }, hashes
 	})
 }
 
@@ -250,7 +250,7 @@ func BenchmarkRequest(b *testing.B) {
 		}
 		run("mac", func([32]byte) bool { return true })
 		run("map", func(hash [32]byte) bool { return usable(m.get(hash)) })
-		run("cache", func(hash [32]byte) bool { return usable(c.Lookup(keycache.Now(), &hash, 0)) })
+		run("cache", func(hash [32]byte) bool { return usable(c.Lookup(keycache.Now(), &hash)) })
 	}
 }
 

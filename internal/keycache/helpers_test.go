@@ -219,7 +219,7 @@ func (r *rig) lookup(key [16]byte) int { return r.lookupAt(r.now(), key) }
 
 func (r *rig) lookupAt(now keycache.Instant, key [16]byte) int {
 	hash := hashFor(key)
-	if e := r.cache.Lookup(now, &hash, 0); e != nil {
+	if e := r.cache.Lookup(now, &hash); e != nil {
 		return e.Value
 	}
 	return -1

@@ -18,7 +18,7 @@
 // The request path:
 //
 //	now := keycache.Now()
-//	entry := cache.Lookup(now, &hash, lane) // no lock, no allocation
+//	entry := cache.Lookup(now, &hash) // no lock, no allocation
 //	if entry == nil {
 //		entry, err = cache.Find(ctx, now, hash, load) // waits for a look, a load, or both
 //	}
@@ -80,22 +80,16 @@ func New[V any](looks *Looker, size int) *Cache[V] {
 
 // Lookup returns what is remembered of a hash, if it may be used at that moment,
 // and nil otherwise: then Find goes further. The hash has to be random in bytes 8 to
-// 16 or 24 to 32, as a MAC is, or a pair of UUIDs. The lane says where the hit is
-// counted: best the same, and less than [Lanes], for those who are on one processor.
-func (c *Cache[V]) Lookup(now Instant, hash *[32]byte, lane uint8) *Entry[V] {
-	// Counted before anything is fetched: a processor fetches nothing ahead of a count.
-	c.count.lookups[lane%Lanes].Add(1)
+// 16 or 24 to 32, as a MAC is, or a pair of UUIDs.
+func (c *Cache[V]) Lookup(now Instant, hash *[32]byte) *Entry[V] {
 	// Reader's order: first one reading of the clock (the caller's), then the time of
 	// the last good look, and only then the entry. A look drops first and publishes
 	// its time afterwards; who reads the entry first can take one that was dropped
 	// and hold it against the time of the look that dropped it.
-	if c.looks.Fresh(now) {
-		if e := c.table.get(now, hash); e != nil {
-			return e
-		}
+	if !c.looks.Fresh(now) {
+		return nil
 	}
-	c.count.vain.Add(1)
-	return nil
+	return c.table.get(now, hash)
 }
 
 // Find returns what a hash stands for: from memory, or else by load. It waits
@@ -130,7 +124,7 @@ func (c *Cache[V]) Find(ctx context.Context, now Instant, hash [32]byte, load Lo
 // obtain returns an entry that is still to be judged.
 func (c *Cache[V]) obtain(ctx context.Context, arrived Instant, hash [32]byte, load LoadFunc[V]) (*Entry[V], error) {
 	if e := c.table.get(arrived, &hash); e != nil {
-		c.count.later.Add(1)
+		c.count.hits.Add(1)
 		return e, nil
 	}
 	c.count.misses.Add(1)

@@ -42,7 +42,17 @@ var mutants = []mutant{
 	},
 	{
 		name: "limit charged before scopes are asked", file: "validate.go",
-		old: "		waited, err := c.permits(ctx, &k.KeyRecord, params)", new: "		_, _ = c.charge(ctx, &Validation{key: k}, 1, m.now)\n		waited, err := c.permits(ctx, &k.KeyRecord, params)",
+		old: "		if k.plain(m.now) && params.anywhere() {", new: "		_, _ = c.charge(ctx, &Validation{key: k}, 1, m.now)\n		if k.plain(m.now) && params.anywhere() {",
+		tests: []string{root},
+	},
+	{
+		name: "a key that was stopped or is bound is plain", file: "known.go",
+		old: "	if stopped || r.ProjectID != uuid.Nil || r.ProductID != uuid.Nil {", new: "	if stopped && r.ProjectID != uuid.Nil && r.ProductID != uuid.Nil {",
+		tests: []string{root},
+	},
+	{
+		name: "a refusal stands for less, too", file: "limit.go",
+		old: "	return cost >= f.cost && uint64", new: "	return uint64",
 		tests: []string{root},
 	},
 	{
@@ -92,7 +102,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a view's key check dropped", file: "validate.go",
-		old: "	if !c.inView(&k.KeyRecord) {\n		return nil, ErrInvalidKey\n	}\n	return k, nil", new: "	return k, nil",
+		old: "	if c.view && !c.inView(k.KeyRecord) {\n		return nil, ErrInvalidKey\n	}\n	return k, nil", new: "	return k, nil",
 		tests: []string{root},
 	},
 	{
@@ -187,7 +197,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "entry read before freshness", file: "internal/keycache/keycache.go",
-		old: "	if !c.looks.Fresh(now) {\n		return nil\n	}\n	e := c.table.get(now, hash)\n	if e != nil {", new: "	e := c.table.get(now, hash)\n	if !c.looks.Fresh(now) {\n		return nil\n	}\n	if e != nil {",
+		old: "	if !c.looks.Fresh(now) {\n		return nil\n	}\n	return c.table.get(now, hash)", new: "	e := c.table.get(now, hash)\n	if !c.looks.Fresh(now) {\n		return nil\n	}\n	return e",
 		tests: []string{"./internal/keycache"},
 	},
 	{

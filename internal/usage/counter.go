@@ -54,9 +54,12 @@ func (c *Counter) accept(at int64) {
 // else under [Other].
 func (c *Counter) Refuse(outcome string, at time.Time) {
 	micros := at.UnixMicro()
-	if l := c.find(outcome); l == nil || !l.add(micros) {
-		c.refuse(outcome, micros)
+	for r := c.refused.Load(); r != nil; r = r.next {
+		if r.outcome == outcome && r.add(micros) {
+			return
+		}
 	}
+	c.refuse(outcome, micros)
 }
 
 func (c *Counter) refuse(outcome string, at int64) {
