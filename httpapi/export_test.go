@@ -23,6 +23,9 @@ func HolderPatterns() []string {
 	return patterns
 }
 
+// MuxPatterns are those of the mux of a handler, however they came there.
+func MuxPatterns(h http.Handler) []string { return h.(*api).patterns }
+
 // Refuse returns the answer to an error.
 func Refuse(err error) (status int, body string) {
 	rec := httptest.NewRecorder()

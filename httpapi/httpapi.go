@@ -70,11 +70,11 @@ func newAPI(client *apikeys.Client, opts Options) (*api, error) {
 	}
 	a := &api{client: client, opts: opts, mux: http.NewServeMux(), keys: newKeys(client, opts.Now)}
 	for _, r := range routes() {
-		a.mux.Handle(r.pattern, a.guard(r))
+		a.handle(r.pattern, a.guard(r))
 	}
 	for _, r := range holderRoutes(opts) {
 		if !r.off {
-			a.mux.Handle(r.pattern, a.guardHolder(r))
+			a.handle(r.pattern, a.guardHolder(r))
 		}
 	}
 	if opts.WithoutOpenAPI {
@@ -84,7 +84,7 @@ func newAPI(client *apikeys.Client, opts Options) (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.mux.Handle("GET "+documentPath, serveDocument(doc))
+	a.handle("GET "+documentPath, serveDocument(doc))
 	return a, nil
 }
 
@@ -103,10 +103,17 @@ func (o Options) check() error {
 }
 
 type api struct {
-	client *apikeys.Client
-	opts   Options
-	mux    *http.ServeMux
-	keys   *httpmw.Middleware // judges those of holders
+	client   *apikeys.Client
+	opts     Options
+	mux      *http.ServeMux
+	patterns []string           // those of the mux
+	keys     *httpmw.Middleware // judges those of holders
+}
+
+// handle is the only way into the mux, so that tests can walk over it.
+func (a *api) handle(pattern string, h http.Handler) {
+	a.patterns = append(a.patterns, pattern)
+	a.mux.Handle(pattern, h)
 }
 
 // route is one operation. There is no other way to a handler than through the
