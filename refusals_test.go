@@ -133,13 +133,18 @@ func TestKeySecretsTellOfRetiredUse(t *testing.T) {
 func TestCountingRefusalsDoesNotAllocate(t *testing.T) {
 	base, c, _ := spied(t)
 	text := base.IssueRevoked().Plaintext.Reveal()
+	const times = 2000
 	refuse := func(params apikeys.ValidateParams) float64 {
-		return testing.AllocsPerRun(2000, func() { _, _ = c.Validate(t.Context(), text, params) })
+		return testing.AllocsPerRun(1, func() {
+			for range times {
+				_, _ = c.Validate(t.Context(), text, params)
+			}
+		}) / times
 	}
 	refuse(apikeys.ValidateParams{}) // the first makes a place for the count
 	counted, skipped := refuse(apikeys.ValidateParams{}), refuse(apikeys.ValidateParams{SkipUsage: true})
-	if counted > skipped {
-		t.Errorf("got %.0f allocations for a refusal that is counted, want the %.0f of one that is not", counted, skipped)
+	if counted > skipped+0.5 { // the race detector drops some of what is pooled, at random
+		t.Errorf("got %.2f allocations for a refusal that is counted, want the %.2f of one that is not", counted, skipped)
 	}
 }
 
