@@ -13,9 +13,12 @@ import (
 	"github.com/apikeys-platform/apikeys/internal/token"
 )
 
-// memory is what a client that is not strict remembers of the store. The rules
-// that keep it honest stand in package keycache.
+// memory is what a client remembers of the store. The rules that keep it honest stand
+// in package keycache.
 type memory struct {
+	// strict: what is remembered is used only after the store was asked, once the request
+	// had arrived, whether anything has changed.
+	strict   bool
 	looks    *keycache.Looker
 	keys     *keycache.Cache[known]
 	bindings *keycache.Cache[Binding]
@@ -47,17 +50,20 @@ func (c *core) moment() (m moment) {
 
 // startMemory begins to remember keys.
 func (c *core) startMemory(config Config) {
-	delay := config.RevocationDelay
-	if delay < 0 {
+	if config.CacheSize < 0 {
 		return
 	}
-	if delay == 0 {
+	delay, grace := config.RevocationDelay, config.OutageGrace
+	switch {
+	case delay < 0:
+		delay, grace = 0, 0
+	case delay == 0:
 		delay = defaultRevocationDelay
 	}
-	m := &memory{}
+	m := &memory{strict: delay == 0}
 	m.looks = keycache.NewLooker(keycache.Options{
 		Delay:       delay,
-		Grace:       config.OutageGrace,
+		Grace:       grace,
 		Timeout:     c.opTimeout,
 		Look:        c.look,
 		Drop:        m.drop,
@@ -71,6 +77,10 @@ func (c *core) startMemory(config Config) {
 	m.bindings = keycache.New[Binding](m.looks, config.CacheSize)
 	c.memory = m
 }
+
+// trusting tells whether decisions rest on what is remembered for a while: after having
+// waited, they are to be made again then.
+func (c *core) trusting() bool { return c.memory != nil && !c.memory.strict }
 
 // firstLook learns where the history stands, so that the first request need not
 // wait for it.

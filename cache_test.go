@@ -258,3 +258,50 @@ func TestMemoryLimiter(t *testing.T) {
 		t.Errorf("got %d leases from the store, want none", got)
 	}
 }
+
+// A strict client asks for every request whether anything has changed, and reads a key
+// again only when it has.
+func TestStrictClientsAskWhatChanged(t *testing.T) {
+	t.Parallel()
+	base, strict, s := spied(t, func(c *apikeys.Config) { c.RevocationDelay = -1 })
+	key := base.Issue()
+	ask := func() error {
+		_, err := strict.Validate(t.Context(), key.Plaintext.Reveal(), apikeys.ValidateParams{})
+		return err
+	}
+	before := strict.Stats().StoreCalls.Changes
+	for range 100 {
+		wantIs(t, ask(), nil)
+	}
+	if reads, looks := s.reads.Load(), strict.Stats().StoreCalls.Changes-before; reads != 1 || looks != 99 {
+		t.Errorf("got %d reads and %d looks for 100 requests, want one read and then a look for each", reads, looks)
+	}
+	must(base.DisableKey(t.Context(), key.Key.ID))(t)
+	wantIs(t, ask(), apikeys.ErrDisabledKey)
+	must(base.EnableKey(t.Context(), key.Key.ID))(t)
+	wantIs(t, ask(), nil)
+	must(base.RevokeKey(t.Context(), key.Key.ID, apikeys.RevokeParams{}))(t)
+	wantIs(t, ask(), apikeys.ErrRevokedKey)
+}
+
+// A client that remembers nothing reads the key for every request, and obeys what no
+// client has told of.
+func TestNothingIsRememberedWithoutACache(t *testing.T) {
+	t.Parallel()
+	base, client, s := spied(t, func(c *apikeys.Config) { c.CacheSize = -1 })
+	text := base.Issue().Plaintext.Reveal()
+	for range 10 {
+		must(client.Validate(t.Context(), text, apikeys.ValidateParams{}))(t)
+	}
+	if reads, stats := s.reads.Load(), client.Stats(); reads != 10 || stats.StoreCalls.Changes != 0 || stats.Cached != 0 {
+		t.Errorf("got %d reads, %d looks and %d remembered keys, want a read for each of 10 requests", reads, stats.StoreCalls.Changes, stats.Cached)
+	}
+	s.keysByHash = func(found []apikeys.KeyRecord) []apikeys.KeyRecord {
+		for i := range found {
+			found[i].DisabledAt = time.Now() // by hand
+		}
+		return found
+	}
+	_, err := client.Validate(t.Context(), text, apikeys.ValidateParams{})
+	wantIs(t, err, apikeys.ErrDisabledKey)
+}

@@ -49,7 +49,9 @@ type Config struct {
 	// after it was revoked or changed; the process that changed it obeys at once. 0
 	// means 1 second. Keys that were validated are remembered, and the store is
 	// asked what changed once in half this time, for all of them together. Negative
-	// means that nothing is remembered and the store is asked for every request.
+	// means that the store is asked for every request, after it has arrived, and that no
+	// request is accepted that arrives after a change was acknowledged anywhere: what is
+	// asked is only whether anything has changed, once for all requests that wait.
 	RevocationDelay time.Duration
 	// DisableListen leaves out what makes revocations of other processes known within
 	// milliseconds on Postgres (LISTEN and NOTIFY), for which each client keeps one
@@ -57,7 +59,9 @@ type Config struct {
 	// without.
 	DisableListen bool
 	// CacheSize is how many keys are remembered, about 1.2 KB each with a little custom
-	// data. 0 means 100,000.
+	// data. 0 means 100,000. Negative means none: the key is read from the store for every
+	// request, whatever RevocationDelay is, and even a row that was changed by hand is
+	// obeyed at once.
 	CacheSize int
 	// OutageGrace is how much longer remembered keys are accepted while the store
 	// cannot be reached, counted from the last time that it could; rate limits are
@@ -143,7 +147,7 @@ type core struct {
 	retired     atomic.Bool // the signing secret was, by another process
 	foreign     atomic.Bool // none of the secrets is the database's any more
 	shared      atomic.Pointer[shared]
-	memory      *memory // nil: strict, the store is asked every time
+	memory      *memory // nil: nothing is remembered, keys are read every time
 	scopeLists  scopeLists
 	listening   *listener
 	reads       *coalesce.Group[lookup, []KeyRecord]

@@ -23,7 +23,7 @@ func (c *core) startLeases() {
 	if c.ownClock {
 		options.Now = c.clock
 	}
-	if c.memory != nil {
+	if c.trusting() {
 		options.Local = c.memory.looks.Outage
 	}
 	c.leased = leases.New(options)

@@ -95,7 +95,7 @@ func (c *core) charge(ctx context.Context, v *Validation, cost int64, now time.T
 // finds out.
 func (c *core) lease(ctx context.Context, subject *leases.Subject, cost int64, now time.Time, d *leases.Decision) error {
 	err := subject.ChargeInto(ctx, cost, now, d)
-	if err != nil && c.memory != nil && unreachable(err) {
+	if err != nil && c.trusting() && unreachable(err) {
 		c.memory.looks.Probe(ctx)
 		if c.memory.looks.Outage() {
 			err = subject.ChargeInto(ctx, cost, c.moment().now, d)

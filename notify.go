@@ -36,11 +36,11 @@ type listener struct {
 	told chan struct{} // one: something has changed
 }
 
-// startListening begins to hear what the store tells, if it does and somebody remembers
-// anything here.
+// startListening begins to hear what the store tells, if it does and anything
+// remembered here is used unasked.
 func (c *core) startListening(off bool) {
 	store, ok := c.store.(NotifyingStore)
-	if off || !ok || c.memory == nil {
+	if off || !ok || !c.trusting() {
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())

@@ -92,7 +92,7 @@ func errorCode(err error) string {
 func TestWhatIsNoRefusalOfAKeyIsNotCounted(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	base, c, s := spied(t, func(c *apikeys.Config) { c.RevocationDelay = -1 })
+	base, c, s := spied(t, func(c *apikeys.Config) { c.CacheSize = -1 })
 	key := base.IssueLimited(apikeys.PerDay(5))
 	text := key.Plaintext.Reveal()
 	other := must(c.CreateOrganization(ctx, "other"))(t)

@@ -8,8 +8,8 @@ import (
 // Stats is what a client did since it was made. Reading it is cheap: give it to
 // expvar, Prometheus or OpenTelemetry as often as they ask.
 type Stats struct {
-	// Hits and Misses tell how often a key was found in memory. A strict client has
-	// neither.
+	// Hits and Misses tell how often a key was found in memory. A client that remembers
+	// none has neither.
 	Hits, Misses int64
 	// Cached is how many keys are remembered now.
 	Cached int64

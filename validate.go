@@ -98,7 +98,7 @@ func (c *Client) validate(ctx context.Context, plaintext string, params *Validat
 		}
 		// After anything that blocked the key is judged again, by a new reading of the
 		// clock: it may have been revoked meanwhile. What was charged is lost then.
-		if waited && c.memory != nil {
+		if waited && c.trusting() {
 			c.read(m)
 			if k, err := c.judge(ctx, plaintext, params, m); err != nil {
 				v.key = k
@@ -135,7 +135,7 @@ func (c *Client) judge(ctx context.Context, text string, params *ValidateParams,
 			return k, err
 		}
 		waited, err := c.permits(ctx, k, params)
-		if err != nil || !waited || c.memory == nil {
+		if err != nil || !waited || !c.trusting() {
 			return k, err
 		}
 		c.read(m)

@@ -26,9 +26,10 @@
 // Whoever waits for something else between this and the decision does both again,
 // with a new reading of the clock: the same entry means that nothing has changed.
 //
-// A caller who wants the database asked every time (a negative delay, in
-// configurations) has no use for this package, and must not join a read that
-// somebody else has already sent.
+// With a delay of zero the database is asked for every request: what is in memory is
+// used only after a look that began once the request had arrived, and no load that was
+// sent already is joined. One look answers all who wait for it, and asks less than a read
+// of one key.
 package keycache
 
 import (
@@ -102,6 +103,9 @@ func (c *Cache[V]) Lookup(now Instant, hash *[32]byte) *Entry[V] {
 // cache from then on; nil means that there is none. Its errors are returned as
 // they are.
 func (c *Cache[V]) Find(ctx context.Context, now Instant, hash [32]byte, load LoadFunc[V]) (*Entry[V], error) {
+	if c.looks.opts.Delay == 0 {
+		return c.ask(ctx, now, hash, load)
+	}
 	for range maxTries {
 		e, err := c.obtain(ctx, now, hash, load)
 		if e == nil || err != nil {
@@ -119,6 +123,26 @@ func (c *Cache[V]) Find(ctx context.Context, now Instant, hash [32]byte, load Lo
 		}
 	}
 	return nil, errUnsettled
+}
+
+// ask is Find without a delay: the database says after the request arrived that what
+// is remembered still holds, or what there is.
+func (c *Cache[V]) ask(ctx context.Context, arrived Instant, hash [32]byte, load LoadFunc[V]) (*Entry[V], error) {
+	if e := c.table.get(arrived, &hash); e != nil {
+		// A look that began after the request arrived has dropped what was changed before:
+		// an entry that is still held was true when the look was answered.
+		if err := c.looks.Ask(ctx); err != nil {
+			return nil, err
+		}
+		if c.holds(c.looks.now(), e) {
+			c.count.later.Add(1)
+			return e, nil
+		}
+	}
+	c.count.misses.Add(1)
+	f := &flight[V]{ticket: c.Begin(), done: make(chan struct{}), err: errAborted}
+	c.fly(ctx, hash, f, load) // of its own: another may have been sent before
+	return f.entry, f.err
 }
 
 // obtain returns an entry that is still to be judged.

@@ -8,6 +8,7 @@ import (
 
 // attempt is a look on its way.
 type attempt struct {
+	number      int64 // of all looks, in the order in which they began
 	began       Instant
 	done        chan struct{}
 	err         error // to be read after done
@@ -26,7 +27,7 @@ func (l *Looker) join() (*attempt, error) {
 	}
 	// The time of a look is taken before it is sent, never when the answer is here:
 	// the answer may have been waiting for us.
-	a := &attempt{began: l.now(), done: make(chan struct{})}
+	a := &attempt{number: l.begun.Add(1), began: l.now(), done: make(chan struct{})}
 	l.current.Store(a)
 	l.wg.Go(func() { l.run(a) })
 	return a, nil

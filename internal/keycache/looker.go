@@ -27,8 +27,8 @@ type ChangeSet struct {
 
 // Options configure a [Looker].
 type Options struct {
-	// Delay is how long after its start a look vouches for what is in memory.
-	// Required, positive: who wants none has no use for a cache.
+	// Delay is how long after its start a look vouches for what is in memory. Zero or
+	// negative: it does not, and every request wants a look that began after it arrived.
 	Delay time.Duration
 	// Grace is how much longer, while the database is known to be unreachable. It
 	// counts from the last good look, so that a connection that comes and goes
@@ -60,8 +60,8 @@ type Options struct {
 }
 
 func (o *Options) setDefaults() {
-	if o.Look == nil || o.Drop == nil || o.Delay <= 0 {
-		panic("keycache: Options.Look, Drop and Delay are required")
+	if o.Look == nil || o.Drop == nil {
+		panic("keycache: Options.Look and Drop are required")
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 2 * time.Second
@@ -78,7 +78,7 @@ func (o *Options) setDefaults() {
 	if o.Now == nil {
 		o.Now = Now
 	}
-	o.Grace = max(o.Grace, 0)
+	o.Delay, o.Grace = max(o.Delay, 0), max(o.Grace, 0)
 }
 
 // ErrClosed says that the looker was closed.
@@ -107,7 +107,7 @@ type Looker struct {
 	end    context.CancelFunc
 	ctx    context.Context
 
-	looks, failed, resets atomic.Int64
+	begun, looks, failed, resets atomic.Int64
 }
 
 // look is a good look. Its parts are published together, and when they are,

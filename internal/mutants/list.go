@@ -276,6 +276,16 @@ var mutants = []mutant{
 		tests: []string{"./internal/keycache"},
 	},
 	{
+		name: "a strict request believes a look from before it", file: "internal/keycache/ask.go",
+		old: "\t\tif a.number > asked {\n", new: "\t\tif a.number >= asked {\n",
+		tests: []string{"./internal/keycache"},
+	},
+	{
+		name: "what a strict look dropped is used", file: "internal/keycache/keycache.go",
+		old: "\t\tif c.holds(c.looks.now(), e) {\n", new: "\t\tif !e.dead(c.looks.now()) {\n",
+		tests: []string{"./internal/keycache"},
+	},
+	{
 		name: "a change is dropped only before it is sent", file: "internal/keycache/looker.go",
 		old: "\tdefer l.opts.Drop(changes)\n", new: "",
 		tests: []string{"./internal/keycache"},
