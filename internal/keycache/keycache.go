@@ -135,7 +135,7 @@ func (c *Cache[V]) ask(ctx context.Context, arrived Instant, hash [32]byte, load
 			return nil, err
 		}
 		if c.holds(c.looks.now(), e) {
-			c.count.later.Add(1)
+			c.count.hits.Add(1)
 			return e, nil
 		}
 	}
