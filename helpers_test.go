@@ -126,7 +126,8 @@ func spiedOn(t testing.TB, base *apikeystest.Client, configure ...func(*apikeys.
 	t.Helper()
 	s := &spy{Store: base.Store}
 	config := apikeys.Config{
-		SigningSecret: apikeys.NewSecret(apikeystest.SigningSecret), UsageFlushInterval: -1, Now: base.Clock.Now,
+		SigningSecret: apikeys.NewSecret(apikeystest.SigningSecret), CacheSize: 1000, UsageFlushInterval: -1,
+		OpTimeout: time.Minute, Now: base.Clock.Now,
 	}
 	for _, f := range configure {
 		f(&config)

@@ -61,6 +61,7 @@ func New(t testing.TB, configure ...func(*apikeys.Config)) *Client {
 	clock := NewClock(epoch)
 	config := apikeys.Config{
 		SigningSecret:      apikeys.NewSecret(SigningSecret),
+		CacheSize:          1000,        // to make a large one takes longer than many a test
 		UsageFlushInterval: -1,          // counts are there when Validate returns
 		OpTimeout:          time.Minute, // a busy machine is no outage
 		Now:                clock.Now,

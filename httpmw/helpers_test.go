@@ -166,6 +166,7 @@ func onStore(t testing.TB, base *apikeystest.Client, store apikeys.Store) *apike
 	t.Helper()
 	client, err := apikeys.New(t.Context(), store, apikeys.Config{
 		SigningSecret:      apikeys.NewSecret(apikeystest.SigningSecret),
+		CacheSize:          1000,
 		UsageFlushInterval: -1,
 		Now:                base.Clock.Now,
 	})

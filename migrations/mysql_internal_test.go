@@ -171,7 +171,7 @@ func TestMySQLWaitsNotForEver(t *testing.T) {
 	if err := (mysqlLock{time.Second}).SessionLock(t.Context(), waiting); !errors.Is(err, ErrLocked) {
 		t.Errorf("got error %v, want %v", err, ErrLocked)
 	}
-	if waited := time.Since(begun); waited < time.Second || waited > 10*time.Second {
+	if waited := time.Since(begun); waited < time.Second || waited > 20*time.Second {
 		t.Errorf("waited %v, want 1s", waited)
 	}
 	if err := waiting.Close(); err != nil {

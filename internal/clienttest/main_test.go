@@ -50,13 +50,16 @@ const (
 	secretC = "81f7a2d05c3e4b96b0d8e9471c2a5f3377cc"
 )
 
+// cacheSize is small, because tests make many clients and changes, and each goes over all of the cache.
+const cacheSize = 1000
+
 // epoch is where clocks begin.
 var epoch = time.Date(2026, time.January, 2, 18, 0, 0, 0, time.UTC)
 
 // client returns a client on the store, that is closed with the test.
 func client(t testing.TB, store apikeys.Store, configure ...func(*apikeys.Config)) *apikeys.Client {
 	t.Helper()
-	config := apikeys.Config{SigningSecret: apikeys.NewSecret(secretA)}
+	config := apikeys.Config{SigningSecret: apikeys.NewSecret(secretA), CacheSize: cacheSize}
 	for _, f := range configure {
 		f(&config)
 	}

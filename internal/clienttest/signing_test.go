@@ -23,7 +23,7 @@ type config struct {
 }
 
 func (c config) apply(to *apikeys.Config) {
-	to.SigningSecret = apikeys.NewSecret(c.signing)
+	to.SigningSecret, to.CacheSize = apikeys.NewSecret(c.signing), cacheSize
 	for _, s := range c.accepted {
 		to.AcceptedSecrets = append(to.AcceptedSecrets, apikeys.NewSecret(s))
 	}

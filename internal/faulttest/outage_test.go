@@ -109,7 +109,7 @@ func (l *load) awaitMore(t *testing.T, n int) time.Duration {
 
 // What a store that does not answer may take beyond its bound. Deadlines are kept within
 // 100 ms on a machine that is not busy; tests run on those that are.
-const grace = 2 * time.Second
+const grace = 5 * time.Second
 
 // A server that is frozen, or behind a network that swallows, resets or delays
 // everything: calls end at their deadline and say so, nothing passes that should not,

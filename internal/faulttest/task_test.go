@@ -51,7 +51,7 @@ func runTask(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	client, err := apikeys.New(context.Background(), s, apikeys.Config{SigningSecret: apikeys.NewSecret(signingSecret)})
+	client, err := apikeys.New(context.Background(), s, apikeys.Config{SigningSecret: apikeys.NewSecret(signingSecret), CacheSize: 1000})
 	if err != nil {
 		return err
 	}

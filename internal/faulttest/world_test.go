@@ -21,7 +21,7 @@ const signingSecret = "5b0c8e1d97fa42636d8e0b1f2c7394a5e6d1088bf3a2c4957d6e0f1a2
 // time, so that the calls of an operation can be counted.
 func strict() apikeys.Config {
 	return apikeys.Config{
-		SigningSecret: apikeys.NewSecret(signingSecret), RevocationDelay: -1, UsageFlushInterval: -1, SweepInterval: -1, OpTimeout: 5 * time.Second,
+		SigningSecret: apikeys.NewSecret(signingSecret), CacheSize: 1000, RevocationDelay: -1, UsageFlushInterval: -1, SweepInterval: -1, OpTimeout: 5 * time.Second,
 		Imported: []apikeys.ImportedKeys{{Scheme: apikeys.ImportSHA256, Prefixes: []string{"old_"}, Length: 32}},
 	}
 }

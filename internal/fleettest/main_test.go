@@ -55,7 +55,7 @@ func withClient(ctx context.Context, s apikeys.Store, config apikeys.Config, use
 }
 
 func newClient(ctx context.Context, s apikeys.Store, config apikeys.Config) (*apikeys.Client, error) {
-	config.SigningSecret = apikeys.NewSecret(signingSecret)
+	config.SigningSecret, config.CacheSize = apikeys.NewSecret(signingSecret), 1000
 	config.OpTimeout = time.Minute // a machine that is busy with other tests is no reason to refuse
 	return apikeys.New(ctx, s, config)
 }

@@ -88,15 +88,16 @@ type windows struct {
 	todo  demanded
 }
 
-// newWindows lets a fleet demand twice the limit of windows of a second, for some seconds.
+// newWindows lets a fleet demand twice the limit of windows of a second, for some seconds; ten times as much in the small
+// dose, so that a machine that is busy with other tests demands enough, too.
 func newWindows(t *testing.T, d stores.Database, seconds int) windows {
 	t.Helper()
-	limit := testdb.Dose(50, 1000) // a busy machine has to demand twice as much
+	limit := testdb.Dose(50, 1000)
 	client, at := newPlace(t, d)
 	key := issue(t, client, apikeys.PerSecond(int64(limit)), apikeys.PerHour(1<<40))
 	return windows{int64(limit), demanded{
 		place: at, Key: key.Plaintext.Reveal(), Lasting: time.Duration(seconds) * time.Second,
-		Pace: time.Second * processes * goroutines / time.Duration(2*limit),
+		Pace: time.Second * processes * goroutines / time.Duration(testdb.Dose(10, 2)*limit),
 	}}
 }
 
