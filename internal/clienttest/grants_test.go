@@ -124,9 +124,13 @@ func TestWhateverTheChildMayDoTheMakerMay(t *testing.T) {
 		clock := apikeystest.NewClock(epoch)
 		c := client(t, d.store, imports, func(c *apikeys.Config) { c.Now = clock.Now })
 		w := &grantWorld{c, []house{build(t, c), build(t, c)}, clock}
+		tries := 4
+		if testing.Short() { // which draws few cases
+			tries = 12
+		}
 		made, allowed := 0, 0
 		rapid.Check(t, func(t *rapid.T) {
-			for range 4 {
+			for range tries {
 				child, requests := w.try(t)
 				made, allowed = made+child, allowed+requests
 			}
