@@ -99,10 +99,10 @@ func memory(ctx context.Context, c config) error {
 	if err := use(c.scan); err != nil {
 		return err
 	}
-	after := heap() - empty
+	after, then := heap()-empty, client.Stats().Cached
 	c.table.add(fmt.Sprintf("memory of %d remembered keys with %d bytes of custom data", cached, len(store.custom)),
 		megabytes(full), "≤ 120 MB")
-	c.table.add(fmt.Sprintf("… after a scan of %d other keys", c.scan), megabytes(after), "the same")
+	c.table.add(fmt.Sprintf("… after a scan of %d other keys, %d remembered", c.scan, then), megabytes(after), "the same")
 	return nil
 }
 
