@@ -158,6 +158,7 @@ type core struct {
 	writer      uuid.UUID
 	usage       *usage.Recorder
 	strictUsage bool
+	admissions  *coalesce.Group[*Admission, LeaseGrant] // nil: limits and uses each by themselves
 
 	hook    *hook // nil: nobody wants to know
 	kept    retention
@@ -193,6 +194,7 @@ func New(ctx context.Context, store Store, config Config) (*Client, error) {
 	c.startUsage(config.UsageFlushInterval)
 	c.startMemory(config)
 	c.startLeases()
+	c.startAdmitting()
 	if err := c.firstLook(ctx); err != nil {
 		return nil, errors.Join(err, (&Client{core: c}).Close(ctx))
 	}

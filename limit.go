@@ -117,10 +117,7 @@ func (c *core) chargeWith(ctx context.Context, v *Validation, cost int64, now ti
 	if !d.Allowed {
 		return quotaError(v.key.ID, &d, len(limits), cost)
 	}
-	for i, s := range d.States[:len(limits)] {
-		v.limits.States[i] = leases.State{Remaining: s.Remaining, Reset: s.ResetAt.UnixMicro()}
-	}
-	v.limits.Allowed = true
+	v.remain(&d, len(limits))
 	return nil
 }
 

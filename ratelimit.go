@@ -135,7 +135,9 @@ type RateLimiter interface {
 
 // NewExactLimiter returns the limiter that asks the store for every single
 // charge: exact across any number of processes, at the price of a write to
-// the database a request. Under load many requests share one write.
+// the database a request. Under load many requests share one write. A strict client (a
+// negative Config.RevocationDelay) that writes uses at once (a negative
+// Config.UsageFlushInterval) writes both with one commit, if the store is its own.
 func NewExactLimiter(store Store) RateLimiter {
 	take := func(ctx context.Context, charges []*LeaseRequest) ([]LeaseGrant, error) {
 		requests := make([]LeaseRequest, len(charges))
@@ -144,8 +146,8 @@ func NewExactLimiter(store Store) RateLimiter {
 		}
 		return store.TakeLeases(ctx, requests)
 	}
-	return exactLimiter{coalesce.New(coalesce.Options[*LeaseRequest, LeaseGrant]{
-		Do: take, Max: callsAtOnce(store, exactWrites), Alone: spoilt,
+	return exactLimiter{store, coalesce.New(coalesce.Options[*LeaseRequest, LeaseGrant]{
+		Do: take, Max: callsAtOnce(store, exactWrites), Gather: true, Alone: spoilt,
 	})}
 }
 
@@ -156,20 +158,27 @@ const exactWrites = 2
 // exactLimiter is NewExactLimiter's. No two charges are the same, even of one subject:
 // each is decided by itself.
 type exactLimiter struct {
+	store  Store
 	writes *coalesce.Group[*LeaseRequest, LeaseGrant]
 }
 
 // Charge takes a lease of exactly the cost from every limit, or none.
 func (l exactLimiter) Charge(ctx context.Context, c RateCharge) (RateDecision, error) {
-	req := &LeaseRequest{Subject: c.Subject, At: c.At, AllOrNothing: true, Parts: make([]LeasePart, len(c.Limits))}
-	for i, limit := range c.Limits {
-		req.Parts[i] = LeasePart{Limit: limit, Want: c.Cost}
-	}
-	grant, err := l.writes.Do(ctx, req)
+	lease := exactLease(c)
+	grant, err := l.writes.Do(ctx, &lease)
 	if err != nil {
 		return RateDecision{}, storeError("rate limit", err)
 	}
 	return decide(c, grant), nil
+}
+
+// exactLease is the lease of exactly the cost of a charge.
+func exactLease(c RateCharge) LeaseRequest {
+	lease := LeaseRequest{Subject: c.Subject, At: c.At, AllOrNothing: true, Parts: make([]LeasePart, len(c.Limits))}
+	for i, limit := range c.Limits {
+		lease.Parts[i] = LeasePart{Limit: limit, Want: c.Cost}
+	}
+	return lease
 }
 
 // decide reads a decision off what the store granted.

@@ -300,6 +300,24 @@ type GrantedPart struct {
 	Used    int64 // of the window, by all, this grant included
 }
 
+// Admission is a lease and the use of a key that it is for.
+type Admission struct {
+	Lease  LeaseRequest
+	KeyID  uuid.UUID
+	Secret int // SecretRecord.Number
+}
+
+// Granted tells whether every part was granted what it wants: only then is the use
+// counted.
+func (a *Admission) Granted(g LeaseGrant) bool {
+	for i := range g.Parts {
+		if g.Parts[i].Granted < a.Lease.Parts[i].Want {
+			return false
+		}
+	}
+	return true
+}
+
 // LeaseReturn gives back what was left of a lease.
 type LeaseReturn struct {
 	Subject Subject

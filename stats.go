@@ -54,12 +54,14 @@ type StoreCalls struct {
 	Bindings int64 // projects and products read
 	Leases   int64 // parts of rate limit windows taken
 	Usage    int64 // batches of counts written
-	Changes  int64 // looks at what changed
+	// Admissions are exact limits charged together with the uses they are for.
+	Admissions int64
+	Changes    int64 // looks at what changed
 }
 
 // calls counts what StoreCalls reports.
 type calls struct {
-	keys, bindings, leases, usage, changes, told atomic.Int64
+	keys, bindings, leases, usage, admissions, changes, told atomic.Int64
 }
 
 // refusalCodes are those that Validate can return. The first say something of a key,
@@ -130,7 +132,7 @@ func (c *Client) Stats() Stats {
 	}
 	s.StoreCalls = StoreCalls{
 		Keys: c.calls.keys.Load(), Bindings: c.calls.bindings.Load(), Leases: c.calls.leases.Load(),
-		Usage: c.calls.usage.Load(), Changes: c.calls.changes.Load(),
+		Usage: c.calls.usage.Load(), Admissions: c.calls.admissions.Load(), Changes: c.calls.changes.Load(),
 	}
 	s.Notifications = c.calls.told.Load()
 	if c.memory != nil {

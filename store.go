@@ -129,6 +129,14 @@ type Store interface {
 	// then it was a mistake and is overwritten. Used never goes down otherwise.
 	// The commit is as durable as the database's.
 	TakeLeases(ctx context.Context, requests []LeaseRequest) ([]LeaseGrant, error)
+	// Admit charges windows as TakeLeases does, and counts a use at the time at for
+	// each admission whose parts were all granted what they want, as AddUsage counts
+	// an accepted one: in the same transaction, so that there is never one without the
+	// other, and it is waited for once. Admissions are decided in their order. A use of a
+	// key that does not exist is dropped. Nothing repeats it when its outcome is unknown:
+	// then all of it was done, once, or nothing was. The commit is as durable as the
+	// database's.
+	Admit(ctx context.Context, at time.Time, admissions []Admission) ([]LeaseGrant, error)
 	// ReturnLeases gives back what was not used, if the row is still of that window
 	// and has that much used; else nothing happens.
 	ReturnLeases(ctx context.Context, unused []LeaseReturn) error
@@ -255,6 +263,11 @@ func (UnimplementedStore) Changes(context.Context, ChangeMark) (ChangeSet, error
 
 // TakeLeases returns an error: it is not implemented.
 func (UnimplementedStore) TakeLeases(context.Context, []LeaseRequest) ([]LeaseGrant, error) {
+	return nil, errUnimplemented
+}
+
+// Admit returns an error: it is not implemented.
+func (UnimplementedStore) Admit(context.Context, time.Time, []Admission) ([]LeaseGrant, error) {
 	return nil, errUnimplemented
 }
 

@@ -91,7 +91,12 @@ func (c *Client) validate(ctx context.Context, plaintext string, params *Validat
 	if v.key, err = c.judge(ctx, plaintext, params, m); err != nil {
 		return err
 	}
-	if !params.SkipRateLimit && v.key.limited(c.core) {
+	limited := !params.SkipRateLimit && v.key.limited(c.core)
+	if limited && c.admitsAtOnce(params) {
+		v.used = m.now
+		return c.admit(ctx, v, max(params.Cost, 1), m.now)
+	}
+	if limited {
 		waited, err := c.charge(ctx, v, max(params.Cost, 1), m.now)
 		if err != nil {
 			return err

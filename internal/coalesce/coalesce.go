@@ -40,6 +40,11 @@ type Options[Q comparable, A any] struct {
 	Max int
 	// Batch is how many queries one call has at most. Zero or negative: 64.
 	Batch int
+	// Gather has whoever is to make a call let others run first who are about to ask, for
+	// calls that cost much however few queries they have: those whom the last call has
+	// just answered ask again at once, and would else come one by one. Nobody waits: when
+	// no more come, the call is made.
+	Gather bool
 	// Timeout bounds a call of Do that is for several callers, which outlives the
 	// context of the one who makes it. Zero or negative: 2s.
 	Timeout time.Duration
@@ -129,11 +134,16 @@ func (g *Group[Q, A]) Do(ctx context.Context, query Q) (A, error) {
 func (g *Group[Q, A]) enter(query Q) *place[Q, A] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.running < g.opts.Max && len(g.queue) == 0 {
+	free := g.running < g.opts.Max && len(g.queue) == 0
+	if free && !g.opts.Gather {
 		g.running++
 		return nil
 	}
-	return g.seat(query)
+	p := g.seat(query)
+	if free {
+		g.next()
+	}
+	return p
 }
 
 // join takes a place in the queue.

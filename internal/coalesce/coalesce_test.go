@@ -129,6 +129,29 @@ func TestACallerAloneMakesItsOwnCall(t *testing.T) {
 	})
 }
 
+func TestWhoMakesACallGathersThoseAboutToAsk(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		log := &callLog{}
+		group := coalesce.New(coalesce.Options[int, int]{Do: log.do, Max: 1, Gather: true})
+		var wg sync.WaitGroup
+		const rounds = 200
+		for range rounds {
+			for i := range 8 { // runnable together
+				wg.Go(func() {
+					if got, err := group.Do(t.Context(), i); got != i*i || err != nil {
+						t.Errorf("got %d, %v, want %d", got, err, i*i)
+					}
+				})
+			}
+			wg.Wait()
+		}
+		// Without gathering, the first makes a call of its own, and the others the next.
+		if got := len(log.all()); got > rounds*3/2 {
+			t.Errorf("got %d calls for %d times 8 queries that come together, want about one each time", got, rounds)
+		}
+	})
+}
+
 func TestThoseWhoWaitShareACall(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		log := &callLog{}

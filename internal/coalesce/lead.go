@@ -1,9 +1,15 @@
 package coalesce
 
-import "context"
+import (
+	"context"
+	"runtime"
+)
 
 // leads makes one call for the first of the queue, which p is.
 func (g *Group[Q, A]) leads(ctx context.Context, p *place[Q, A]) {
+	if g.opts.Gather {
+		g.gather()
+	}
 	shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.opts.Timeout)
 	defer cancel()
 	batch := g.take(&call{cancel: cancel})
@@ -18,6 +24,19 @@ func (g *Group[Q, A]) leads(ctx context.Context, p *place[Q, A]) {
 		g.leave()
 	}()
 	answers, err = g.call(shared, queries(batch))
+}
+
+// gather lets others run for as long as the queue grows by it.
+func (g *Group[Q, A]) gather() {
+	for before, now := 0, g.waiting(); now > before && now < g.opts.Batch; before, now = now, g.waiting() {
+		runtime.Gosched()
+	}
+}
+
+func (g *Group[Q, A]) waiting() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.queue)
 }
 
 // take takes the queries of one call out of the queue: the first one, and as many

@@ -52,7 +52,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"UpdateKey": m.updateKey, "UpdateKey 2": m.updateKey, "RotateKey": m.rotateKey, "RotateKey 2": m.rotateKey,
 		"RevokeKeys": m.revokeKeys, "DeleteKeys": m.deleteKeys,
 		"AddHash": m.addHash, "CountHashes": m.countHashes, "DeleteHashes": m.deleteHashes,
-		"Changes": m.changes, "TakeLeases": m.takeLeases, "ReturnLeases": m.returnLeases,
+		"Changes": m.changes, "TakeLeases": m.takeLeases, "Admit": m.admit, "ReturnLeases": m.returnLeases,
 		"AddUsage": m.addUsage, "KeyUsage": m.keyUsage, "ListEvents": m.listEvents,
 	} {
 		actions[name] = func(*rapid.T) { do() }

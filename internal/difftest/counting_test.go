@@ -115,7 +115,11 @@ func windows() []apikeys.RateLimitWindow {
 }
 
 func (m *machine) takeLeases() {
-	requests := make([]apikeys.LeaseRequest, rapid.IntRange(1, 3).Draw(m.t, "requests"))
+	m.run(m.take(m.leaseRequests(rapid.IntRange(1, 3).Draw(m.t, "requests"))))
+}
+
+func (m *machine) leaseRequests(n int) []apikeys.LeaseRequest {
+	requests := make([]apikeys.LeaseRequest, n)
 	for i := range requests {
 		requests[i] = apikeys.LeaseRequest{
 			Subject: one(m.t, "subject", m.w.subjects), At: one(m.t, "at", moments()), AllOrNothing: oneIn(2, m.t, "all or nothing"),
@@ -127,7 +131,7 @@ func (m *machine) takeLeases() {
 			})
 		}
 	}
-	m.run(m.take(requests))
+	return requests
 }
 
 func (m *machine) take(requests []apikeys.LeaseRequest) operation {
@@ -135,6 +139,21 @@ func (m *machine) take(requests []apikeys.LeaseRequest) operation {
 		grants, err := p.store.TakeLeases(ctx, requests)
 		return []any{grants}, err
 	}, requests)
+}
+
+func (m *machine) admit() {
+	admissions := make([]apikeys.Admission, rapid.IntRange(1, 4).Draw(m.t, "admissions"))
+	for i, r := range m.leaseRequests(len(admissions)) {
+		admissions[i] = apikeys.Admission{Lease: r, KeyID: m.key(), Secret: one(m.t, "secret", []int{1, 2, 3})}
+		if i > 0 && oneIn(3, m.t, "a copy") {
+			admissions[i] = admissions[i-1]
+		}
+	}
+	at := one(m.t, "at", times())
+	m.run(m.call("Admit", func(ctx context.Context, p *participant) ([]any, error) {
+		grants, err := p.store.Admit(ctx, at, admissions)
+		return []any{grants}, err
+	}, at, admissions))
 }
 
 func (m *machine) returnLeases() {

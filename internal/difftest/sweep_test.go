@@ -67,7 +67,7 @@ func (m *machine) suspend() {
 func (m *machine) sweepSteps() []func() {
 	return []func(){
 		m.sweepKind, m.sweepKind, m.again, m.createKeys, m.updateKey, m.updateKey, m.updateResource, m.revokeKeys,
-		m.addUsage, m.addUsage, m.takeLeases, m.returnLeases, m.changes, m.keyUsage, m.listEvents,
+		m.addUsage, m.addUsage, m.takeLeases, m.admit, m.returnLeases, m.changes, m.keyUsage, m.listEvents,
 	}
 }
 

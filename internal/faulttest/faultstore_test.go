@@ -189,6 +189,10 @@ func (s *faultStore) TakeLeases(ctx context.Context, requests []apikeys.LeaseReq
 	return pass(s, "TakeLeases", writes, func() ([]apikeys.LeaseGrant, error) { return s.Store.TakeLeases(ctx, requests) })
 }
 
+func (s *faultStore) Admit(ctx context.Context, at time.Time, admissions []apikeys.Admission) ([]apikeys.LeaseGrant, error) {
+	return pass(s, "Admit", writes, func() ([]apikeys.LeaseGrant, error) { return s.Store.Admit(ctx, at, admissions) })
+}
+
 func (s *faultStore) AddUsage(ctx context.Context, b apikeys.UsageBatch) error {
 	_, err := pass(s, "AddUsage", writes, func() (struct{}, error) { return struct{}{}, s.Store.AddUsage(ctx, b) })
 	return err

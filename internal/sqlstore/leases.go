@@ -20,21 +20,29 @@ func (s *Store) TakeLeases(ctx context.Context, requests []apikeys.LeaseRequest)
 		return s.lookAtWindows(ctx, requests)
 	}
 	err = s.transact(ctx, TxOptions{}, func(tx Tx) error {
-		rows, err := s.lockWindows(ctx, tx, subjectsOf(requests), wanted)
-		if err != nil {
-			return err
-		}
-		// The clock is read when the locks are held: whoever waited for them may
-		// have come into the next window.
-		if grants, err = s.decide(ctx, tx, rows, requests); err != nil {
-			return err
-		}
-		return s.writeWindows(ctx, tx, rows)
+		grants, err = s.charge(ctx, tx, requests, wanted)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return grants, nil
+}
+
+// charge decides requests on the locked rows of their windows, and writes what it
+// granted.
+func (s *Store) charge(ctx context.Context, tx Tx, requests []apikeys.LeaseRequest, wanted []windowID) ([]apikeys.LeaseGrant, error) {
+	rows, err := s.lockWindows(ctx, tx, subjectsOf(requests), wanted)
+	if err != nil {
+		return nil, err
+	}
+	// The clock is read when the locks are held: whoever waited for them may
+	// have come into the next window.
+	grants, err := s.decide(ctx, tx, rows, requests)
+	if err != nil {
+		return nil, err
+	}
+	return grants, s.writeWindows(ctx, tx, rows)
 }
 
 // lookAtWindows answers requests that want nothing. It takes no lock.

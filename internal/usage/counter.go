@@ -95,8 +95,8 @@ func (c *Counter) Accepted() int64 {
 	return n
 }
 
-// credit counts a use that went to the store directly.
-func (c *Counter) credit() {
+// Credit counts a use that went to the store directly.
+func (c *Counter) Credit() {
 	c.shard.mu.Lock()
 	defer c.shard.mu.Unlock()
 	c.taken++

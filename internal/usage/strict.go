@@ -39,7 +39,7 @@ func (c *Counter) AcceptNow(ctx context.Context, at time.Time) error {
 	}
 	<-g.done
 	if g.err == nil {
-		c.credit()
+		c.Credit()
 	}
 	return g.err
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/apikeys-platform/apikeys"
 )
 
-// takeLeases decides requests of different subjects as the shared flow does, in one
+// decideLeases decides requests of different subjects as the shared flow does, in one
 // statement instead of six, so that the rows are locked for as long as the server
 // needs and not for as long as the network does. What is all or nothing may come in
 // copies: as many of them are granted as fit. It grants nothing when a row that is
@@ -21,23 +21,23 @@ import (
 // column says so. Rows are looked up one by one, in the order of locks, and updated by way
 // of a conflict that always happens: a join would have the planner read all of a table
 // that is not large, or that was empty when the plan was made.
-const takeLeases = `
+const decideLeases = `
 WITH part AS (
     SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::boolean[], $8::timestamptz[])
       WITH ORDINALITY AS part (request, subject, span, most, want, copies, whole, at, n)
-), locked AS MATERIALIZED (
+), held AS MATERIALIZED (
     SELECT w.* FROM (SELECT DISTINCT subject, span FROM part ORDER BY subject, span) p, LATERAL
            (SELECT subject, span, starts, used FROM apikeys_windows
              WHERE subject = p.subject AND span = p.span AND current_setting('transaction_isolation') = 'read committed' FOR UPDATE) w
 ), clock AS MATERIALIZED (
-    SELECT clock_timestamp() AS now, count(*) AS windows FROM locked
+    SELECT clock_timestamp() AS now, count(*) AS windows FROM held
 ), present AS (
     SELECT part.*, t.now, floor(extract(epoch FROM t.now) / part.span)::bigint * part.span AS start
       FROM part, clock, LATERAL (SELECT COALESCE(part.at, clock.now) AS now) t
 ), offer AS (
     SELECT p.*, l.span IS NOT NULL OR p.want = 0 AS there,
            CASE l.starts WHEN p.start THEN l.used WHEN p.start + p.span THEN p.most ELSE 0 END AS used
-      FROM present p LEFT JOIN locked l USING (subject, span)
+      FROM present p LEFT JOIN held l USING (subject, span)
 ), fitting AS (
     SELECT *, CASE WHEN want = 0 THEN copies ELSE least(copies, greatest(0, (most - used) / want)) END AS fit FROM offer
 ), complete AS MATERIALIZED (
@@ -51,9 +51,14 @@ WITH part AS (
     SELECT subject, span, start, used + granted FROM decided WHERE granted > 0
     ON CONFLICT (subject, span) DO UPDATE SET starts = excluded.starts, used = excluded.used
     RETURNING w.subject, w.span
-)
+)`
+
+// decidedLeases tells what was decided.
+const decidedLeases = `
 SELECT d.request, d.now, d.start, d.used, d.granted, c.yes AND (d.granted > 0) = (w.span IS NOT NULL)
   FROM decided d CROSS JOIN complete c LEFT JOIN charged w USING (subject, span) ORDER BY d.n`
+
+const takeLeases = decideLeases + decidedLeases
 
 // insertWindows makes rows that are wanted, in the order of locks; none where a row that
 // somebody writes at that moment would fail it.
@@ -69,12 +74,7 @@ func (s *Store) TakeLeases(ctx context.Context, requests []apikeys.LeaseRequest)
 	if !ok {
 		return s.Store.TakeLeases(ctx, requests)
 	}
-	decided, err := s.takeLeases(ctx, batch)
-	if err == nil && !decided { // the first request of a window
-		if err = s.insertWindows(ctx, batch); err == nil {
-			decided, err = s.takeLeases(ctx, batch)
-		}
-	}
+	decided, err := s.decide(ctx, batch, takeLeases, batch.args())
 	switch {
 	case err != nil:
 		return nil, err
@@ -84,15 +84,25 @@ func (s *Store) TakeLeases(ctx context.Context, requests []apikeys.LeaseRequest)
 	return batch.grants(requests), nil
 }
 
-// takeLeases runs the statement, and tells whether it decided.
-func (s *Store) takeLeases(ctx context.Context, batch *leaseBatch) (decided bool, err error) {
-	args := batch.args()
+// decide runs a statement, and tells whether it decided. Where it does not because a
+// window was never used before, it is opened, and the statement runs again.
+func (s *Store) decide(ctx context.Context, batch *leaseBatch, query string, args []any) (decided bool, err error) {
+	decided, err = s.decideOnce(ctx, batch, query, args)
+	if err == nil && !decided {
+		if err = s.insertWindows(ctx, batch); err == nil {
+			decided, err = s.decideOnce(ctx, batch, query, args)
+		}
+	}
+	return decided, err
+}
+
+func (s *Store) decideOnce(ctx context.Context, batch *leaseBatch, query string, args []any) (decided bool, err error) {
 	err = s.Statement(ctx, func() (sent bool, err error) {
 		decided = true
 		for i := range batch.groups {
 			batch.groups[i].parts = batch.groups[i].parts[:0]
 		}
-		return s.db.statement(ctx, takeLeases, args, func(rows pgx.Rows) error {
+		return s.db.statement(ctx, query, args, func(rows pgx.Rows) error {
 			var group, start int64
 			var now time.Time
 			var part grantedCopies
@@ -138,6 +148,7 @@ type leaseBatch struct {
 type leaseGroup struct {
 	request apikeys.LeaseRequest
 	copies  int64
+	use     *apikeys.Admission // what each of them is for, when they are admissions
 	now     time.Time
 	parts   []grantedCopies
 }

@@ -20,8 +20,8 @@ func TestLostAnswers(t *testing.T) {
 	t.Parallel()
 	dsn := testdb.Postgres(t)
 	direct := openMigrated(t, dsn)
-	used := newKey()
-	createKeys(t, direct, used)
+	used, admitted := newKey(), newKey()
+	createKeys(t, direct, used, admitted)
 	writer, create, k := uuid.New(), mutation(), newKey()
 	lease := apikeys.LeaseRequest{Subject: apikeys.Subject{1}, At: testTime, Parts: []apikeys.LeasePart{{Limit: apikeys.PerDay(10), Want: 1}}}
 	if _, err := direct.TakeLeases(t.Context(), []apikeys.LeaseRequest{lease}); err != nil {
@@ -43,6 +43,10 @@ func TestLostAnswers(t *testing.T) {
 		}, true},
 		"to a lease": {"INSERT INTO apikeys_windows AS w", func(s apikeys.Store) error {
 			_, err := s.TakeLeases(t.Context(), []apikeys.LeaseRequest{lease})
+			return err
+		}, false},
+		"to an admission": {"INSERT INTO apikeys_usage_hours AS h", func(s apikeys.Store) error {
+			_, err := s.Admit(t.Context(), testTime, []apikeys.Admission{{Lease: lease, KeyID: admitted.ID, Secret: 1}})
 			return err
 		}, false},
 	} {
@@ -67,6 +71,9 @@ func TestLostAnswers(t *testing.T) {
 	got, _, err := direct.GetKey(t.Context(), apikeys.KeyRef{ID: used.ID})
 	if err != nil || got.UseCount != 1 {
 		t.Errorf("got %d uses, %v, want the one of a batch that was sent twice", got.UseCount, err)
+	}
+	if got, _, err = direct.GetKey(t.Context(), apikeys.KeyRef{ID: admitted.ID}); err != nil || got.UseCount != 2 {
+		t.Errorf("got %d uses, %v, want those of two admissions, the first of which nobody was told of", got.UseCount, err)
 	}
 	events, err := direct.ListEvents(t.Context(), apikeys.EventQuery{ID: create.ID, Limit: 2})
 	if err != nil || len(events) != 1 {

@@ -28,7 +28,11 @@ WITH mode AS MATERIALIZED (
     SELECT * FROM unnest($5::uuid[], $6::timestamptz[], $7::bigint[], $8::text[], $9::bigint[], $10::timestamptz[])
         AS delta (key_id, hour, secret, outcome, count, last_at)
      WHERE EXISTS (SELECT 1 FROM gate)
-), sums AS MATERIALIZED (
+)` + addDeltas + `
+SELECT ok FROM mode`
+
+// addDeltas adds what is in delta, for the keys that there are.
+const addDeltas = `, sums AS MATERIALIZED (
     SELECT key_id, COALESCE(sum(count) FILTER (WHERE outcome = '` + apikeys.OutcomeAccepted + `'), 0)::bigint AS count,
            max(last_at) FILTER (WHERE outcome = '` + apikeys.OutcomeAccepted + `') AS last_at
       FROM delta GROUP BY key_id
@@ -47,8 +51,7 @@ WITH mode AS MATERIALIZED (
      GROUP BY d.key_id, d.hour, d.secret, d.outcome ORDER BY d.key_id, d.hour, d.secret, d.outcome
     ON CONFLICT (key_id, hour, secret, outcome) DO UPDATE
        SET count = h.count + excluded.count, last_at = greatest(h.last_at, excluded.last_at)
-)
-SELECT ok FROM mode`
+)`
 
 // AddUsage implements [apikeys.Store].
 func (s *Store) AddUsage(ctx context.Context, batch apikeys.UsageBatch) error {

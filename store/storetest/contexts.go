@@ -58,6 +58,9 @@ func (f *fixture) everyCall() map[string]func(ctx context.Context) error {
 	calls["TakeLeases"] = func(ctx context.Context) error {
 		return drop(f.store.TakeLeases(ctx, []apikeys.LeaseRequest{lease(s, epoch, 1, apikeys.PerMinute(10))}))
 	}
+	calls["Admit"] = func(ctx context.Context) error {
+		return drop(f.store.Admit(ctx, epoch, []apikeys.Admission{admission(k, epoch, apikeys.PerMinute(10))}))
+	}
 	calls["ReturnLeases"] = func(ctx context.Context) error {
 		return f.store.ReturnLeases(ctx, []apikeys.LeaseReturn{giveBack(s, apikeys.WindowMinute, apikeys.WindowMinute.Start(epoch), 1)})
 	}
@@ -93,7 +96,7 @@ func contextsOver(f *fixture) {
 			}
 		}
 	})
-	for _, name := range []string{"EnsureSettings", "AddHash", "AddUsage", "TakeLeases", "update a key", "Sweep"} {
+	for _, name := range []string{"EnsureSettings", "AddHash", "AddUsage", "TakeLeases", "Admit", "update a key", "Sweep"} {
 		if err := calls[name](f.Context()); err != nil {
 			f.Fatalf("%s afterwards: got %v, want no error", name, err)
 		}

@@ -70,6 +70,7 @@ func groups() []group {
 		{"Leases", leaseTests()},
 		{"LeaseWindows", leaseWindowTests()},
 		{"Usage", usageTests()},
+		{"Admit", admitTests()},
 		{"Sweep", sweepTests()},
 		{"Isolation", isolationTests()},
 		{"Contexts", contextTests()},

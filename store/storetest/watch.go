@@ -244,6 +244,14 @@ func (w watched) TakeLeases(ctx context.Context, requests []apikeys.LeaseRequest
 	return grants, err
 }
 
+func (w watched) Admit(ctx context.Context, at time.Time, admissions []apikeys.Admission) ([]apikeys.LeaseGrant, error) {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	grants, err := w.inner.Admit(ctx, at, admissions)
+	w.check("Admit", err, admissions)
+	return grants, err
+}
+
 func (w watched) ReturnLeases(ctx context.Context, unused []apikeys.LeaseReturn) error {
 	ctx, cancel := bound(ctx)
 	defer cancel()
