@@ -68,17 +68,19 @@ func fastMySQL() map[string]string {
 	}
 }
 
+// prepare makes the data directory. As later the server, its program has a directory of its own for what is temporary: at
+// its start it removes all temporary tables from there, also those of others that start at the same time.
 func (e mysqlEngine) prepare(ctx context.Context, s *Server) error {
 	if err := s.writeFile("init.sql", initStatements(s.password)); err != nil {
 		return err
 	}
 	if e.Product == "MariaDB" {
-		return s.prepareWith(ctx, e.initialize, "--no-defaults", "--datadir="+s.path("data"), "--skip-test-db",
+		return s.prepareWith(ctx, e.initialize, "--no-defaults", "--datadir="+s.path("data"), "--tmpdir="+s.dir, "--skip-test-db",
 			"--skip-name-resolve", "--auth-root-authentication-method=normal", "--innodb-flush-method=nosync",
 			"--loose-debug-no-sync")
 	}
 	return s.prepareWith(ctx, e.initialize, "--no-defaults", "--initialize-insecure", "--datadir="+s.path("data"),
-		"--innodb-flush-method=nosync")
+		"--tmpdir="+s.dir, "--innodb-flush-method=nosync")
 }
 
 // initStatements run at each start, one a line, before the server accepts connections. The password is base32.
@@ -91,6 +93,7 @@ func initStatements(password string) string {
 func (e mysqlEngine) arguments(s *Server) []string {
 	settings := map[string]string{
 		"datadir":                 s.path("data"),
+		"tmpdir":                  s.dir,
 		"socket":                  s.path("s"),
 		"pid_file":                s.path("pid"),
 		"init_file":               s.path("init.sql"),
