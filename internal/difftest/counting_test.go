@@ -149,7 +149,7 @@ func (m *machine) admit() {
 			admissions[i] = admissions[i-1]
 		}
 	}
-	at := one(m.t, "at", times())
+	at := one(m.t, "at", hours()).Add(one(m.t, "later", []time.Duration{0, time.Microsecond, time.Hour - time.Microsecond}))
 	m.run(m.call("Admit", func(ctx context.Context, p *participant) ([]any, error) {
 		grants, err := p.store.Admit(ctx, at, admissions)
 		return []any{grants}, err
