@@ -93,7 +93,7 @@ func (config Config) importedSchemes(heads []string) ([]*foreign.Scheme, error) 
 		field := fmt.Sprintf("Imported[%d]", i)
 		spec, known := keys.spec()
 		if !known {
-			return nil, invalid(field+".Scheme", "%s is none of the schemes that keys can be imported from: take one of the constants, such as ImportSHA256", quoteClipped(string(keys.Scheme)))
+			return nil, invalid(field+".Scheme", "%s is none of the schemes that keys can be imported from: take one of the constants, such as ImportSHA256, which is \"sha256\"", quoteClipped(string(keys.Scheme)))
 		}
 		scheme, err := foreign.New(spec)
 		var fault *foreign.SpecError

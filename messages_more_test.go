@@ -108,7 +108,7 @@ func retiring(client *apikeys.Client, secret string, loseKeys bool) error {
 var rareMessages = []message{
 	// Configuration
 	{importingFrom(apikeys.ImportedKeys{Scheme: "jwt"}),
-		`apikeys: Imported[0].Scheme: "jwt" is none of the schemes that keys can be imported from: take one of the constants, such as ImportSHA256`},
+		`apikeys: Imported[0].Scheme: "jwt" is none of the schemes that keys can be imported from: take one of the constants, such as ImportSHA256, which is "sha256"`},
 	{importingFrom(apikeys.ImportedKeys{Scheme: apikeys.ImportSHA256, Prefixes: []string{"sk_"}, Length: 49}),
 		`apikeys: Imported[0].Prefixes: makes texts that look like keys of this client's own, which begin with sk_`},
 	{importingFrom(apikeys.ImportedKeys{Scheme: apikeys.ImportPythonSDK}),
