@@ -276,6 +276,11 @@ var mutants = []mutant{
 		tests: []string{"./internal/keycache"},
 	},
 	{
+		name: "a request that its limits refuse counts a use", file: "internal/sqlstore/admit.go",
+		old: "\t\tif !a.Granted(grants[i]) {\n", new: "\t\tif len(grants[i].Parts) == 0 {\n",
+		tests: []string{sqlite},
+	},
+	{
 		name: "a strict request believes a look from before it", file: "internal/keycache/ask.go",
 		old: "\t\tif a.number > asked {\n", new: "\t\tif a.number >= asked {\n",
 		tests: []string{"./internal/keycache"},
