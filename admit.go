@@ -3,10 +3,13 @@ package apikeys
 import (
 	"context"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/apikeys-platform/apikeys/internal/coalesce"
+	"github.com/apikeys-platform/apikeys/internal/keycache"
 	"github.com/apikeys-platform/apikeys/internal/leases"
+	"github.com/apikeys-platform/apikeys/internal/token"
 )
 
 // startAdmitting lets a client whose limits are exact and whose uses are written at once
@@ -16,9 +19,30 @@ func (c *core) startAdmitting() {
 	if !ok || !c.strictUsage || !same(exact.store, c.store) {
 		return
 	}
-	c.admissions = coalesce.New(coalesce.Options[*Admission, LeaseGrant]{
-		Do: c.admitAll, Max: callsAtOnce(c.store, exactWrites), Gather: true, Timeout: c.opTimeout, Alone: spoilt,
+	c.admissions = coalesce.New(coalesce.Options[*applicant, admitted]{
+		Do: c.admitAll, Max: callsAtOnce(c.store, exactWrites), Batch: halfBatch, Gather: true, Timeout: c.opTimeout, Alone: spoilt,
 	})
+}
+
+// halfBatch is how many admissions one call has at most: half of what a call of anything
+// else has, so that both of those that may be under way have something to do.
+const halfBatch = 32
+
+// applicant is a request that waits for an admission.
+type applicant struct {
+	Admission
+	// unasked is the key as it is remembered under a hash, when nobody has asked since the
+	// request arrived whether that still holds: it is asked for all of a call together.
+	// nil: the key is known already.
+	unasked *known
+	hash    Hash
+}
+
+// admitted is what became of an applicant.
+type admitted struct {
+	grant LeaseGrant
+	// changed: what was remembered does not hold any more. Nothing was charged.
+	changed bool
 }
 
 // same tells whether two stores are one.
@@ -33,41 +57,106 @@ func (c *core) admitsAtOnce(p *ValidateParams) bool {
 	return c.admissions != nil && !p.SkipUsage && !c.trusting()
 }
 
-// admit takes a use out of a key's limits and counts it, and notes in v what is left.
-func (c *core) admit(ctx context.Context, v *Validation, cost int64, now time.Time) error {
-	k := v.key
+// admitRemembered admits a request by what is remembered of its key, when that would do:
+// the look that a strict client owes the request is made once for all of a call, instead
+// of before it. It tells whether it has decided.
+func (c *Client) admitRemembered(ctx context.Context, text string, params *ValidateParams, m *moment, v *Validation) (done bool, err error) {
+	if c.memory == nil || params.SkipRateLimit || !params.anywhere() || !token.Plausible(text) {
+		return false, nil
+	}
+	hash := c.signer.Sum(text)
+	e := c.memory.keys.Peek(keycache.At(m.real), &hash)
+	if e == nil {
+		return false, nil
+	}
+	k := &e.Value
+	// Who is refused is refused by what stands now.
+	if plain := k.plain(m.now) && k.limited(c.core) && c.inView(k.KeyRecord); !plain || !passes(k, params) {
+		return false, nil
+	}
+	return c.admit(ctx, v, applicant{unasked: k, hash: hash}, k, max(params.Cost, 1), m.now)
+}
+
+// passes tells whether a key has the scopes.
+func passes(k *known, p *ValidateParams) bool { return checkScopes(k, p) == nil }
+
+// admit takes a use out of a key's limits and counts it, and notes in v whose it is and
+// what is left. It has not decided when the key has changed since it was remembered.
+func (c *core) admit(ctx context.Context, v *Validation, a applicant, k *known, cost int64, now time.Time) (done bool, err error) {
 	if err := affordable(k.RateLimits, cost); err != nil {
-		return err
+		return true, err
 	}
 	charge := RateCharge{Subject: keySubject(k.ID), Limits: k.RateLimits, Cost: cost}
 	if c.ownClock {
 		charge.At = now
 	}
+	a.Admission = Admission{Lease: exactLease(charge), KeyID: k.ID, Secret: k.Secret.Number}
 	ctx, cancel := c.call(ctx)
 	defer cancel()
-	grant, err := c.admissions.Do(ctx, &Admission{Lease: exactLease(charge), KeyID: k.ID, Secret: k.Secret.Number})
+	got, err := c.admissions.Do(ctx, &a)
 	if err != nil {
-		return storeError("admit", err)
+		return true, storeError("admit", err)
 	}
-	d := decide(charge, grant)
+	if got.changed {
+		return false, nil
+	}
+	v.key, v.used = k, now
+	d := decide(charge, got.grant)
 	if !d.Allowed {
-		return quotaError(k.ID, &d, len(k.RateLimits), cost)
+		return true, quotaError(k.ID, &d, len(k.RateLimits), cost)
 	}
 	k.counter.Credit()
 	v.remain(&d, len(k.RateLimits))
-	return nil
+	return true, nil
 }
 
-// admitAll is one call of the store for all who wait. What became of it when its answer is
-// lost, nobody asks again: the limits are spent, and the uses were counted with them or
-// never are.
-func (c *core) admitAll(ctx context.Context, waiting []*Admission) ([]LeaseGrant, error) {
-	admissions := make([]Admission, len(waiting))
+// admitAll is one call of the store for all who wait, and a look before it if some of them
+// have not asked. What became of it when its answer is lost, nobody asks again: the limits
+// are spent, and the uses were counted with them or never are.
+func (c *core) admitAll(ctx context.Context, waiting []*applicant) ([]admitted, error) {
+	outcomes := make([]admitted, len(waiting))
+	if err := c.ask(ctx, waiting, outcomes); err != nil {
+		return nil, err
+	}
+	admissions := make([]Admission, 0, len(waiting))
 	for i, a := range waiting {
-		admissions[i] = *a
+		if !outcomes[i].changed {
+			admissions = append(admissions, a.Admission)
+		}
+	}
+	if len(admissions) == 0 {
+		return outcomes, nil
 	}
 	c.calls.admissions.Add(1)
-	return c.store.Admit(ctx, c.now(), admissions)
+	grants, err := c.store.Admit(ctx, c.now(), admissions)
+	if err != nil {
+		return nil, err
+	}
+	for i := range outcomes {
+		if !outcomes[i].changed {
+			outcomes[i].grant, grants = grants[0], grants[1:]
+		}
+	}
+	return outcomes, nil
+}
+
+// ask makes the look for those who have not asked, all of whom have arrived, and finds out
+// of whom something else is true now. What a look has dropped is not in memory any more.
+func (c *core) ask(ctx context.Context, waiting []*applicant, outcomes []admitted) error {
+	if !slices.ContainsFunc(waiting, func(a *applicant) bool { return a.unasked != nil }) {
+		return nil
+	}
+	if err := c.memory.looks.Ask(ctx); err != nil {
+		return err
+	}
+	now := keycache.Now()
+	for i, a := range waiting {
+		if a.unasked != nil {
+			e := c.memory.keys.Peek(now, (*[32]byte)(&a.hash))
+			outcomes[i].changed = e == nil || &e.Value != a.unasked
+		}
+	}
+	return nil
 }
 
 // remain notes what is left of the limits.

@@ -149,3 +149,33 @@ func TestAdmissionsThatFail(t *testing.T) {
 		})
 	}
 }
+
+// What is remembered of a key is asked about in the call that charges its limits: a change
+// made elsewhere is obeyed, and who is refused by it is charged nothing.
+func TestAdmissionsObeyChangesMadeElsewhere(t *testing.T) {
+	t.Parallel()
+	base, client, s := exactClient(t)
+	key := base.IssueLimited(apikeys.PerMinute(100))
+	text := key.Plaintext.Reveal()
+	validate := func() error {
+		_, err := client.Validate(t.Context(), text, apikeys.ValidateParams{})
+		return err
+	}
+	for range 5 {
+		wantIs(t, validate(), nil)
+	}
+	if reads, looks := s.reads.Load(), client.Stats().StoreCalls.Changes; reads != 1 || looks != 1+4 {
+		t.Errorf("got %d reads and %d looks, want one read, and a look at the start and for each request after the first", reads, looks)
+	}
+	must(base.DisableKey(t.Context(), key.Key.ID))(t)
+	wantIs(t, validate(), apikeys.ErrDisabledKey)
+	must(base.EnableKey(t.Context(), key.Key.ID))(t)
+	wantIs(t, validate(), nil)
+	must(base.UpdateKey(t.Context(), key.Key.ID, apikeys.KeyMetadata{RateLimits: []apikeys.RateLimit{apikeys.PerMinute(6)}}))(t)
+	wantIs(t, validate(), apikeys.ErrQuotaExceeded)
+	must(base.RevokeKey(t.Context(), key.Key.ID, apikeys.RevokeParams{}))(t)
+	wantIs(t, validate(), apikeys.ErrRevokedKey)
+	if got := must(base.GetKey(t.Context(), key.Key.ID))(t).UseCount; got != 6 {
+		t.Errorf("got %d uses, want the 6 that were accepted", got)
+	}
+}

@@ -158,7 +158,7 @@ type core struct {
 	writer      uuid.UUID
 	usage       *usage.Recorder
 	strictUsage bool
-	admissions  *coalesce.Group[*Admission, LeaseGrant] // nil: limits and uses each by themselves
+	admissions  *coalesce.Group[*applicant, admitted] // nil: limits and uses each by themselves
 
 	hook    *hook // nil: nobody wants to know
 	kept    retention

@@ -88,13 +88,19 @@ func (c *Client) validate(ctx context.Context, plaintext string, params *Validat
 		return err
 	}
 	c.read(m)
+	atOnce := c.admitsAtOnce(params)
+	if atOnce {
+		if done, err := c.admitRemembered(ctx, plaintext, params, m, v); done {
+			return err
+		}
+	}
 	if v.key, err = c.judge(ctx, plaintext, params, m); err != nil {
 		return err
 	}
 	limited := !params.SkipRateLimit && v.key.limited(c.core)
-	if limited && c.admitsAtOnce(params) {
-		v.used = m.now
-		return c.admit(ctx, v, max(params.Cost, 1), m.now)
+	if limited && atOnce {
+		_, err := c.admit(ctx, v, applicant{}, v.key, max(params.Cost, 1), m.now)
+		return err
 	}
 	if limited {
 		waited, err := c.charge(ctx, v, max(params.Cost, 1), m.now)

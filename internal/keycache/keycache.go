@@ -93,6 +93,10 @@ func (c *Cache[V]) Lookup(now Instant, hash *[32]byte) *Entry[V] {
 	return c.table.get(now, hash)
 }
 
+// Peek returns what is remembered of a hash, whether it may be used or not, and nil if
+// nothing is: for those who let [Looker.Ask] answer before they use it, and peek again.
+func (c *Cache[V]) Peek(now Instant, hash *[32]byte) *Entry[V] { return c.table.get(now, hash) }
+
 // Find returns what a hash stands for: from memory, or else by load. It waits
 // for looks and loads as far as it must; callers who want the same share them. An
 // entry of nil without an error means that there is none. now is when the request

@@ -276,6 +276,11 @@ var mutants = []mutant{
 		tests: []string{"./internal/keycache"},
 	},
 	{
+		name: "a strict admission believes what is remembered", file: "admit.go",
+		old: "outcomes[i].changed = e == nil || &e.Value != a.unasked", new: "outcomes[i].changed = e == nil && a.unasked == nil",
+		tests: []string{root},
+	},
+	{
 		name: "a request that its limits refuse counts a use", file: "internal/sqlstore/admit.go",
 		old: "\t\tif !a.Granted(grants[i]) {\n", new: "\t\tif len(grants[i].Parts) == 0 {\n",
 		tests: []string{sqlite},
