@@ -31,11 +31,10 @@ const halfBatch = 32
 // applicant is a request that waits for an admission.
 type applicant struct {
 	Admission
-	// unasked is the key as it is remembered under a hash, when nobody has asked since the
-	// request arrived whether that still holds: it is asked for all of a call together.
-	// nil: the key is known already.
-	unasked *known
-	hash    Hash
+	// unasked is the key as it is remembered, when nobody has asked since the request
+	// arrived whether that still holds: it is asked for all of a call together. nil: the
+	// key is known already.
+	unasked *keycache.Entry[known]
 }
 
 // admitted is what became of an applicant.
@@ -69,16 +68,13 @@ func (c *Client) admitRemembered(ctx context.Context, text string, params *Valid
 	if e == nil {
 		return false, nil
 	}
-	k := &e.Value
-	// Who is refused is refused by what stands now.
-	if plain := k.plain(m.now) && k.limited(c.core) && c.inView(k.KeyRecord); !plain || !passes(k, params) {
-		return false, nil
+	k, cost := &e.Value, max(params.Cost, 1)
+	good := k.plain(m.now) && k.limited(c.core) && c.inView(k.KeyRecord)
+	if good && checkScopes(k, params) == nil && affordable(k.RateLimits, cost) == nil {
+		return c.admit(ctx, v, applicant{unasked: e}, k, cost, m.now)
 	}
-	return c.admit(ctx, v, applicant{unasked: k, hash: hash}, k, max(params.Cost, 1), m.now)
+	return false, nil // who is refused is refused by what stands now
 }
-
-// passes tells whether a key has the scopes.
-func passes(k *known, p *ValidateParams) bool { return checkScopes(k, p) == nil }
 
 // admit takes a use out of a key's limits and counts it, and notes in v whose it is and
 // what is left. It has not decided when the key has changed since it was remembered.
@@ -141,7 +137,7 @@ func (c *core) admitAll(ctx context.Context, waiting []*applicant) ([]admitted, 
 }
 
 // ask makes the look for those who have not asked, all of whom have arrived, and finds out
-// of whom something else is true now. What a look has dropped is not in memory any more.
+// of whom something else is true now.
 func (c *core) ask(ctx context.Context, waiting []*applicant, outcomes []admitted) error {
 	if !slices.ContainsFunc(waiting, func(a *applicant) bool { return a.unasked != nil }) {
 		return nil
@@ -151,10 +147,7 @@ func (c *core) ask(ctx context.Context, waiting []*applicant, outcomes []admitte
 	}
 	now := keycache.Now()
 	for i, a := range waiting {
-		if a.unasked != nil {
-			e := c.memory.keys.Peek(now, (*[32]byte)(&a.hash))
-			outcomes[i].changed = e == nil || &e.Value != a.unasked
-		}
+		outcomes[i].changed = a.unasked != nil && !c.memory.keys.Confirm(now, a.unasked)
 	}
 	return nil
 }

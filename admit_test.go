@@ -167,15 +167,22 @@ func TestAdmissionsObeyChangesMadeElsewhere(t *testing.T) {
 	if reads, looks := s.reads.Load(), client.Stats().StoreCalls.Changes; reads != 1 || looks != 1+4 {
 		t.Errorf("got %d reads and %d looks, want one read, and a look at the start and for each request after the first", reads, looks)
 	}
+	if stats := client.Stats(); stats.Hits != 4 || stats.Misses != 1 {
+		t.Errorf("got %d hits and %d misses, want 4 and 1", stats.Hits, stats.Misses)
+	}
 	must(base.DisableKey(t.Context(), key.Key.ID))(t)
 	wantIs(t, validate(), apikeys.ErrDisabledKey)
 	must(base.EnableKey(t.Context(), key.Key.ID))(t)
 	wantIs(t, validate(), nil)
 	must(base.UpdateKey(t.Context(), key.Key.ID, apikeys.KeyMetadata{RateLimits: []apikeys.RateLimit{apikeys.PerMinute(6)}}))(t)
 	wantIs(t, validate(), apikeys.ErrQuotaExceeded)
+	must(base.UpdateKey(t.Context(), key.Key.ID, apikeys.KeyMetadata{RateLimits: []apikeys.RateLimit{apikeys.PerMinute(3)}}))(t)
+	wantIs(t, validate(), apikeys.ErrQuotaExceeded) // and remembers the limit of 3
+	must(base.UpdateKey(t.Context(), key.Key.ID, apikeys.KeyMetadata{RateLimits: []apikeys.RateLimit{apikeys.PerMinute(200)}}))(t)
+	must(client.Validate(t.Context(), text, apikeys.ValidateParams{Cost: 4}))(t)
 	must(base.RevokeKey(t.Context(), key.Key.ID, apikeys.RevokeParams{}))(t)
 	wantIs(t, validate(), apikeys.ErrRevokedKey)
-	if got := must(base.GetKey(t.Context(), key.Key.ID))(t).UseCount; got != 6 {
-		t.Errorf("got %d uses, want the 6 that were accepted", got)
+	if got := must(base.GetKey(t.Context(), key.Key.ID))(t).UseCount; got != 7 {
+		t.Errorf("got %d uses, want the 7 that were accepted", got)
 	}
 }

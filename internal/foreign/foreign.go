@@ -67,6 +67,7 @@ type SpecError struct {
 	Reason string
 }
 
+// Error names the field and says what is wrong with it.
 func (e *SpecError) Error() string { return e.Field + ": " + e.Reason }
 
 // Scheme recognises keys of one system. It prints nothing of its secret.

@@ -19,14 +19,9 @@ func (l *Looker) Early(ctx context.Context) {
 func (l *Looker) Ask(ctx context.Context) error {
 	asked := l.begun.Load()
 	for {
-		a, err := l.join()
+		a, err := l.next(ctx)
 		if err != nil {
 			return err
-		}
-		select {
-		case <-a.done:
-		case <-ctx.Done():
-			return context.Cause(ctx)
 		}
 		if a.number > asked {
 			return a.err

@@ -94,8 +94,18 @@ func (c *Cache[V]) Lookup(now Instant, hash *[32]byte) *Entry[V] {
 }
 
 // Peek returns what is remembered of a hash, whether it may be used or not, and nil if
-// nothing is: for those who let [Looker.Ask] answer before they use it, and peek again.
+// nothing is: for those who wait for [Looker.Ask] and then for Confirm before they use it.
 func (c *Cache[V]) Peek(now Instant, hash *[32]byte) *Entry[V] { return c.table.get(now, hash) }
+
+// Confirm tells whether an entry was not dropped by the looks that have ended, nor is too
+// old. If so it is a hit.
+func (c *Cache[V]) Confirm(now Instant, e *Entry[V]) bool {
+	if !c.holds(now, e) {
+		return false
+	}
+	c.count.hits.Add(1)
+	return true
+}
 
 // Find returns what a hash stands for: from memory, or else by load. It waits
 // for looks and loads as far as it must; callers who want the same share them. An
@@ -138,8 +148,7 @@ func (c *Cache[V]) ask(ctx context.Context, arrived Instant, hash [32]byte, load
 		if err := c.looks.Ask(ctx); err != nil {
 			return nil, err
 		}
-		if c.holds(c.looks.now(), e) {
-			c.count.hits.Add(1)
+		if c.Confirm(c.looks.now(), e) {
 			return e, nil
 		}
 	}

@@ -33,6 +33,21 @@ func (l *Looker) join() (*attempt, error) {
 	return a, nil
 }
 
+// next waits for the look that is on its way, or for one that it begins. With an error
+// there was none, or ctx ended first.
+func (l *Looker) next(ctx context.Context) (*attempt, error) {
+	a, err := l.join()
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-a.done:
+		return a, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 // run makes one attempt. There is only one at a time, so that looks are published
 // in the order in which they began.
 func (l *Looker) run(a *attempt) {

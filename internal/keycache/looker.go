@@ -190,14 +190,9 @@ func (l *Looker) Ensure(ctx context.Context, arrived Instant) error {
 		if l.good(l.now(), arrived) {
 			return nil
 		}
-		a, err := l.join()
+		a, err := l.next(ctx)
 		if err != nil {
 			return err
-		}
-		select {
-		case <-a.done:
-		case <-ctx.Done():
-			return context.Cause(ctx)
 		}
 		if a.err != nil && !l.good(l.now(), arrived) {
 			return a.err

@@ -27,6 +27,7 @@ type SecretError struct {
 	Reason string
 }
 
+// Error says why the secret was refused and what to do.
 func (e *SecretError) Error() string { return "signing secret " + e.Reason }
 
 // CheckSecret refuses what cannot be a good signing secret: fewer than MinSecretLen bytes, white space at either

@@ -277,7 +277,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "a strict admission believes what is remembered", file: "admit.go",
-		old: "outcomes[i].changed = e == nil || &e.Value != a.unasked", new: "outcomes[i].changed = e == nil && a.unasked == nil",
+		old: "outcomes[i].changed = a.unasked != nil && !c.memory", new: "outcomes[i].changed = a.unasked == nil && !c.memory",
 		tests: []string{root},
 	},
 	{
@@ -292,7 +292,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "what a strict look dropped is used", file: "internal/keycache/keycache.go",
-		old: "\t\tif c.holds(c.looks.now(), e) {\n", new: "\t\tif !e.dead(c.looks.now()) {\n",
+		old: "\tif !c.holds(now, e) {\n", new: "\tif e.dead(now) {\n",
 		tests: []string{"./internal/keycache"},
 	},
 	{

@@ -64,6 +64,7 @@ type Fault struct {
 	Reason   string // what the code means, if that is known; else the type of the error
 }
 
+// Error names the database, the reason, and the code if there is one.
 func (f *Fault) Error() string {
 	if f.Code == "" {
 		return fmt.Sprintf("%s: %s", f.Database, f.Reason)

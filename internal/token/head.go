@@ -16,6 +16,7 @@ type HeadError struct {
 	Reason string // "must ..."
 }
 
+// Error names the setting and says what it must be.
 func (e *HeadError) Error() string { return e.Field + ": " + e.Reason }
 
 // Head joins prefix and environment to the head of keys: prefix, or prefix_environment if there is one. Both are
