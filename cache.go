@@ -236,7 +236,7 @@ func (c *core) find(ctx context.Context, text string, hash Hash, at keycache.Ins
 // fetch reads a key from the store into k, and has the store keep what the text hashes
 // to under the signing secret.
 func (c *core) fetch(ctx context.Context, text string, hash Hash, k *known) error {
-	record, err := c.judge(ctx, text, hash)
+	record, err := c.readKey(ctx, text, hash)
 	if err != nil {
 		return err
 	}
@@ -247,8 +247,8 @@ func (c *core) fetch(ctx context.Context, text string, hash Hash, k *known) erro
 	return nil
 }
 
-// judge reads a key from the store and changes nothing.
-func (c *core) judge(ctx context.Context, text string, hash Hash) (*KeyRecord, error) {
+// readKey reads a key from the store and changes nothing.
+func (c *core) readKey(ctx context.Context, text string, hash Hash) (*KeyRecord, error) {
 	found, err := c.keysByHash(ctx, lookup{text: text, signed: hash})
 	if err != nil {
 		return nil, err

@@ -88,7 +88,7 @@ func (c *Client) explainIdentity(ctx context.Context, e *Explanation, text strin
 	if shaped {
 		forms = []string{text}
 	}
-	k, err := c.judgeAny(ctx, forms)
+	k, err := c.readAny(ctx, forms)
 	if err != nil && !errors.Is(err, ErrInvalidKey) {
 		return nil, err
 	}
@@ -101,10 +101,10 @@ func (c *Client) explainIdentity(ctx context.Context, e *Explanation, text strin
 	return k, nil
 }
 
-// judgeAny reads the key that is known by one of these texts, whatever is remembered.
-func (c *core) judgeAny(ctx context.Context, texts []string) (*KeyRecord, error) {
+// readAny reads the key that is known by one of these texts, whatever is remembered.
+func (c *core) readAny(ctx context.Context, texts []string) (*KeyRecord, error) {
 	for _, text := range texts {
-		k, err := c.judge(ctx, text, c.signer.Sum(text))
+		k, err := c.readKey(ctx, text, c.signer.Sum(text))
 		if !errors.Is(err, ErrInvalidKey) {
 			return k, err
 		}
