@@ -3,6 +3,7 @@ package apikeys_test
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -142,8 +143,14 @@ func TestCountingRefusalsDoesNotAllocate(t *testing.T) {
 		}) / times
 	}
 	refuse(apikeys.ValidateParams{}) // the first makes a place for the count
-	counted, skipped := refuse(apikeys.ValidateParams{}), refuse(apikeys.ValidateParams{SkipUsage: true})
-	if counted > skipped+0.5 { // the race detector drops some of what is pooled, at random
+	// The race detector drops some of what is pooled, at random, and whatever else runs
+	// allocates too: the least of several rounds is what a refusal takes.
+	counted, skipped := math.Inf(1), math.Inf(1)
+	for range 5 {
+		counted = min(counted, refuse(apikeys.ValidateParams{}))
+		skipped = min(skipped, refuse(apikeys.ValidateParams{SkipUsage: true}))
+	}
+	if counted > skipped+0.5 {
 		t.Errorf("got %.2f allocations for a refusal that is counted, want the %.2f of one that is not", counted, skipped)
 	}
 }
