@@ -24,10 +24,7 @@ type server struct {
 // start runs the program on a database of its own, until the test ends.
 func start(t *testing.T) *server {
 	t.Helper()
-	t.Setenv("APIKEYS_SECRET", "5f2c1a9e8b7d6c4f3e2a1b0c9d8e7f6a5b4c3d2e1f0a9b8c")
-	t.Setenv("ADMIN_PASSWORD", password)
-	t.Setenv("DATABASE_URL", "sqlite:///"+filepath.Join(t.TempDir(), "server.db"))
-	t.Setenv("LISTEN", "127.0.0.1:0")
+	setenv(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	out, in := io.Pipe()
 	ended := make(chan error, 1)
@@ -50,6 +47,15 @@ func start(t *testing.T) *server {
 	}
 	t.Cleanup(func() { _ = s.stop() })
 	return s
+}
+
+// setenv says where the database of a test is, and all else that the program asks for.
+func setenv(t *testing.T) {
+	t.Helper()
+	t.Setenv("APIKEYS_SECRET", "5f2c1a9e8b7d6c4f3e2a1b0c9d8e7f6a5b4c3d2e1f0a9b8c")
+	t.Setenv("ADMIN_PASSWORD", password)
+	t.Setenv("DATABASE_URL", "sqlite:///"+filepath.Join(t.TempDir(), "server.db"))
+	t.Setenv("LISTEN", "127.0.0.1:0")
 }
 
 // send makes a request as the administrator, unless it is changed.
@@ -94,7 +100,7 @@ func (s *server) newKey(limits string) (organization, key string) {
 	s.t.Helper()
 	home := s.post("/organizations", url.Values{"name": {"Acme"}})
 	organization = s.find(home, `href="(/organizations/[-0-9a-f]{36})">Acme<`)
-	page := s.post(organization+"/keys", url.Values{
+	page := s.post("/keys", url.Values{
 		"organization": {strings.TrimPrefix(organization, "/organizations/")}, "name": {"laptop"}, "user": {"alice"}, "scopes": {"hello:read"}, "rate_limits": {limits},
 	})
 	return organization, s.find(page, `<code class="key">(sk_\w+)<`)

@@ -45,18 +45,19 @@ func (s *server) tour(name string) map[string]string {
 	_, _, pages["/projects/{id}"] = s.send("GET", project, "")
 	product := url.Values{"product": {s.find(pages["/projects/{id}"], `<option value="([-0-9a-f]{36})">`)}}
 	pages["/projects/{id}/link"] = s.post(project+"/link", product)
-	pages["/organizations/{id}/keys"] = s.post(organization+"/keys", key)
-	text := s.find(pages["/organizations/{id}/keys"], `<code class="key">(sk_\w+)<`)
+	pages["/keys"] = s.post("/keys", key)
+	text := s.find(pages["/keys"], `<code class="key">(sk_\w+)<`)
 	key.Set("project", strings.TrimPrefix(project, "/projects/"))
-	pages["/projects/{id}/keys"] = s.post(project+"/keys", key)
+	s.post("/keys", key)
 	_, _, pages["/organizations/{id}"] = s.send("GET", organization, "")
 	_, _, pages["/{$}"] = s.send("GET", "/", "")
 	pages["/verify"] = s.post("/verify", url.Values{"key": {text}, "scopes": {"hello:read"}})
 	pages["/organizations/{id}/suspend"] = s.post(organization+"/suspend", nil)
 	pages["/organizations/{id}/resume"] = s.post(organization+"/resume", nil)
-	one := s.find(pages["/organizations/{id}"], `action="(/api-keys/[-0-9a-f]{36})/rotate"`)
-	pages["/api-keys/{id}/rotate"] = s.post(one+"/rotate", nil)
-	pages["/api-keys/{id}/revoke"] = s.post(one+"/revoke", nil)
+	one := s.find(pages["/organizations/{id}"], `action="(/keys/[-0-9a-f]{36})/rotate"`)
+	_, _, pages["/keys/{id}"] = s.send("GET", one, "")
+	pages["/keys/{id}/rotate"] = s.post(one+"/rotate", nil)
+	pages["/keys/{id}/revoke"] = s.post(one+"/revoke", nil)
 	pages["/projects/{id}/unlink"] = s.post(project+"/unlink", product)
 	for _, page := range pages {
 		if !strings.Contains(page, "<!doctype html>") {
@@ -82,15 +83,17 @@ func TestHostileNamesChangeNoPage(t *testing.T) {
 	if named < 8 {
 		t.Errorf("%d pages show the name: the test shows little", named)
 	}
-	whole := strings.NewReplacer(`organization + "`, `"/organizations/{id}`, `project + "`, `"/projects/{id}`)
-	for _, file := range []string{"pages.go", "actions.go"} {
+	for _, file := range []string{"pages/pages.go", "pages/site.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`HandleFunc\("\w+ (/[^"]*)"|"(/[^"]*)": +\{"`).FindAllStringSubmatch(whole.Replace(string(source)), -1) {
-			path := m[1] + m[2]
-			if hostile[path] == "" && path != "/style.css" {
+		for _, m := range regexp.MustCompile(`"(?:GET|POST) (/[^"]*)"|case "(\w+)/(\w+)"`).FindAllStringSubmatch(string(source), -1) {
+			path := m[1]
+			if m[2] != "" {
+				path = "/" + m[2] + "/{id}/" + m[3]
+			}
+			if hostile[path] == "" && path != "/style.css" && path != "/{kind}/{id}/{verb}" {
 				t.Errorf("%s is in no tour", path)
 			}
 		}
@@ -122,15 +125,17 @@ func TestHostileRequestsAreInert(t *testing.T) {
 		{"GET", "/organizations/" + escaped, "", form},
 		{"GET", "/projects/" + escaped, "", form},
 		{"POST", "/organizations", values.Encode(), form},
-		{"POST", "/organizations/" + escaped + "/keys", values.Encode(), form},
+		{"GET", "/keys/" + escaped, "", form},
+		{"POST", "/keys", values.Encode(), form},
+		{"POST", "/" + escaped + "/" + escaped + "/" + escaped, values.Encode(), form},
 		{"POST", "/organizations/" + escaped + "/projects", values.Encode(), form},
 		{"POST", "/projects/" + escaped + "/link", values.Encode(), form},
-		{"POST", "/api-keys/" + escaped + "/revoke", "", form},
+		{"POST", "/keys/" + escaped + "/revoke", "", form},
 		{"POST", "/api-keys/" + escaped + "/rotate", "", form},
 		{"POST", "/verify", values.Encode(), form},
 		{"GET", "/v1/api-keys/" + escaped, "", form},
 		{"GET", "/v1/users/" + escaped + "/api-keys", "", form},
-		{"POST", "/v1/verify", brokenName, header("Content-Type", mediaType)},
+		{"POST", "/v1/verify", brokenName, header("Content-Type", "application/vnd.api+json")},
 		{"GET", "/hello?" + values.Encode(), "", withKey("sk_</script><script>")},
 		{"GET", "/hello", "", header("Authorization", `Bearer "><img src=x>`)},
 		{"GET", "/hello", "", withKey(key)},
@@ -142,7 +147,7 @@ func TestHostileRequestsAreInert(t *testing.T) {
 		status, got, body := s.send(r.method, r.path, r.body, r.change)
 		what := r.method + " " + r.path
 		kind := strings.TrimSuffix(got.Get("Content-Type"), "; charset=utf-8")
-		if !slices.Contains([]string{"text/html", "text/plain", "application/json", mediaType, "application/problem+json"}, kind) && status != http.StatusNoContent {
+		if !slices.Contains([]string{"text/html", "text/plain", "application/json", "application/vnd.api+json", "application/problem+json"}, kind) && status != http.StatusNoContent {
 			t.Errorf("%s: got Content-Type %q", what, kind)
 		}
 		if got.Get("X-Content-Type-Options") != "nosniff" || len(got["Set-Cookie"]) > 0 || status >= http.StatusInternalServerError {
