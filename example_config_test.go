@@ -16,6 +16,7 @@ func exampleStore() *sqlite.Store {
 	ctx := context.Background()
 	db, err := sqlite.Open(ctx, ":memory:")
 	check(err)
+	ofExamples.add(db.Close)
 	check(db.Migrate(ctx))
 	return db
 }

@@ -24,8 +24,10 @@ func ExampleConfig_imported() {
 			{Scheme: apikeys.ImportPythonSDK, Secret: theirs, Prefixes: []string{"sk_", "myapp_live_"}},
 		},
 	})
-	fmt.Println(client != nil, err)
-	// Output: true <nil>
+	check(err)
+	defer client.Close(ctx)
+	fmt.Println(client != nil)
+	// Output: true
 }
 
 // row is one of better-auth's table apikey.
@@ -114,6 +116,7 @@ func importingClient(config apikeys.Config) (*apikeys.Client, *apikeys.Organizat
 	config.SigningSecret = apikeys.NewSecret("3b1f0e7d5c9a49628f70d4c2b1a69e35")
 	client, err := apikeys.New(ctx, exampleStore(), config)
 	check(err)
+	ofExamples.addClient(client)
 	acme, err := client.CreateOrganization(ctx, "Acme Inc")
 	check(err)
 	return client, acme

@@ -14,6 +14,7 @@ func ExampleClient_RetireSecret() {
 	ctx := context.Background()
 	db, err := sqlite.Open(ctx, ":memory:")
 	check(err)
+	defer db.Close()
 	check(db.Migrate(ctx))
 	yesterday := apikeys.NewSecret("3b1f0e7d5c9a49628f70d4c2b1a69e35")
 	today := apikeys.NewSecret("a94c07e1f25b48d3860b9fe7c4d1523a")
@@ -72,6 +73,7 @@ func ExampleClient_KeyUsage() {
 	ctx := context.Background()
 	db, err := sqlite.Open(ctx, ":memory:")
 	check(err)
+	defer db.Close()
 	check(db.Migrate(ctx))
 	secret := apikeys.NewSecret("3b1f0e7d5c9a49628f70d4c2b1a69e35")
 
@@ -131,6 +133,7 @@ func ExampleConfig_onEvent() {
 	ctx := context.Background()
 	db, err := sqlite.Open(ctx, ":memory:")
 	check(err)
+	defer db.Close()
 	check(db.Migrate(ctx))
 	client, err := apikeys.New(ctx, db, apikeys.Config{
 		SigningSecret: apikeys.NewSecret("3b1f0e7d5c9a49628f70d4c2b1a69e35"),

@@ -15,13 +15,11 @@ import (
 // A program would keep the database in a file and its secret in the environment.
 func exampleClient() (*apikeys.Client, *apikeys.Organization) {
 	ctx := context.Background()
-	db, err := sqlite.Open(ctx, ":memory:")
-	check(err)
-	check(db.Migrate(ctx))
-	client, err := apikeys.New(ctx, db, apikeys.Config{
+	client, err := apikeys.New(ctx, exampleStore(), apikeys.Config{
 		SigningSecret: apikeys.NewSecret("3b1f0e7d5c9a49628f70d4c2b1a69e35"),
 	})
 	check(err)
+	ofExamples.addClient(client)
 	acme, err := client.CreateOrganization(ctx, "Acme Inc")
 	check(err)
 	return client, acme

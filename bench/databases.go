@@ -107,10 +107,25 @@ func openPostgres(ctx context.Context) (*opened, error) {
 		reference: &postgresReference{pool},
 		second: func(context.Context) (store, error) {
 			other, err := connect()
-			return postgresstore.New(other), err
+			if err != nil {
+				return nil, err
+			}
+			return owner{postgresstore.New(other), other}, nil
 		},
 		close: func() error { pool.Close(); return server.Close() },
 	}, nil
+}
+
+// owner is a store that closes its pool, too.
+type owner struct {
+	*postgresstore.Store
+
+	pool *pgxpool.Pool
+}
+
+func (o owner) Close() error {
+	o.pool.Close()
+	return nil
 }
 
 func openMySQL(ctx context.Context) (*opened, error) {

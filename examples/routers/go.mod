@@ -8,6 +8,7 @@ require (
 	github.com/apikeys-platform/apikeys v0.0.0-00010101000000-000000000000
 	github.com/gin-gonic/gin v1.12.0
 	github.com/go-chi/chi/v5 v5.5.0
+	go.uber.org/goleak v1.3.0
 )
 
 require (

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/pb33f/libopenapi v0.42.5
 	github.com/pb33f/libopenapi-validator v0.16.3
+	go.uber.org/goleak v1.3.0
 )
 
 require (

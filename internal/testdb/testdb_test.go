@@ -17,8 +17,13 @@ import (
 func TestPostgresDatabaseIsDroppedWithTheTest(t *testing.T) {
 	t.Parallel()
 	var name string
+	parent := t
 	t.Run("user", func(t *testing.T) {
-		conn := connectPostgres(t, testdb.Postgres(t)) // and leaves it open
+		conn, err := pgx.Connect(t.Context(), testdb.Postgres(t)) // and leaves it open until the database is gone
+		if err != nil {
+			t.Fatal(err)
+		}
+		parent.Cleanup(func() { _ = conn.Close(context.Background()) })
 		name = conn.Config().Database
 		mustPostgres(t, conn, "CREATE TABLE t (id int)")
 	})
@@ -39,13 +44,18 @@ func TestPostgresDatabaseIsDroppedWithTheTest(t *testing.T) {
 func TestMySQLDatabaseIsDroppedWithTheTest(t *testing.T) {
 	t.Parallel()
 	var name string
+	parent := t
 	t.Run("user", func(t *testing.T) {
-		db := openMySQL(t, testdb.MySQL(t))
-		mustMySQL(t, db, "CREATE TABLE t (id int)")
-		tx, err := db.Begin() // and leaves it open
+		db, err := sql.Open("mysql", testdb.MySQL(t))
 		if err != nil {
 			t.Fatal(err)
 		}
+		mustMySQL(t, db, "CREATE TABLE t (id int)")
+		tx, err := db.Begin() // and leaves it open until the database is gone
+		if err != nil {
+			t.Fatal(err)
+		}
+		parent.Cleanup(func() { _, _ = tx.Rollback(), db.Close() })
 		if err := tx.QueryRow("SELECT database() FROM t RIGHT JOIN (SELECT 1) AS one ON true").Scan(&name); err != nil {
 			t.Fatal(err)
 		}
@@ -199,6 +209,7 @@ func connectPostgres(t *testing.T, dsn string) *pgx.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
 	return conn
 }
 
@@ -215,6 +226,7 @@ func openMySQL(t *testing.T, dsn string) *sql.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = db.Close() })
 	return db
 }
 
