@@ -18,6 +18,7 @@ type window struct {
 	starts  int64 // seconds since the Unix epoch
 	used    int64
 	changed bool // differs from what is stored
+	moved   bool // starts differs too
 }
 
 // grant decides one request on locked rows, and changes the rows that it charges.
@@ -37,7 +38,8 @@ func grant(rows map[windowID]window, r apikeys.LeaseRequest, now time.Time) apik
 		}
 		if p.Granted > 0 {
 			p.Used += p.Granted
-			rows[windowID{r.Subject, int64(part.Limit.Window)}] = window{p.Start.Unix(), p.Used, true}
+			id, start := windowID{r.Subject, int64(part.Limit.Window)}, p.Start.Unix()
+			rows[id] = window{start, p.Used, true, rows[id].moved || rows[id].starts != start}
 		}
 	}
 	return g

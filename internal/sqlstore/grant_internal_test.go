@@ -32,55 +32,55 @@ func TestGrant(t *testing.T) {
 	}{
 		"of nothing yet": {
 			parts: []apikeys.LeasePart{part(apikeys.PerMinute(10), 3)}, granted: []int64{3}, used: []int64{3},
-			after: map[int64]window{minute: {now, 3, true}},
+			after: map[int64]window{minute: {now, 3, true, true}},
 		},
 		"of what is left": {
-			rows:  map[int64]window{minute: {now, 8, false}},
+			rows:  map[int64]window{minute: {starts: now, used: 8}},
 			parts: []apikeys.LeasePart{part(apikeys.PerMinute(10), 3)}, granted: []int64{2}, used: []int64{10},
-			after: map[int64]window{minute: {now, 10, true}},
+			after: map[int64]window{minute: {now, 10, true, false}},
 		},
 		"all or nothing: not enough is nothing": {
-			rows: map[int64]window{minute: {now, 8, false}}, allOrNothing: true,
+			rows: map[int64]window{minute: {starts: now, used: 8}}, allOrNothing: true,
 			parts: []apikeys.LeasePart{part(apikeys.PerMinute(10), 3)}, granted: []int64{0}, used: []int64{8},
 		},
 		"all or nothing: one full window refuses all": {
-			rows: map[int64]window{minute: {now, 1, false}, hour: {noon.Unix(), 100, false}}, allOrNothing: true,
+			rows: map[int64]window{minute: {starts: now, used: 1}, hour: {starts: noon.Unix(), used: 100}}, allOrNothing: true,
 			parts:   []apikeys.LeasePart{part(apikeys.PerMinute(10), 1), part(apikeys.PerHour(100), 1)},
 			granted: []int64{0, 0}, used: []int64{1, 100},
 		},
 		"each for itself: the other is granted": {
-			rows:    map[int64]window{hour: {noon.Unix(), 100, false}},
+			rows:    map[int64]window{hour: {starts: noon.Unix(), used: 100}},
 			parts:   []apikeys.LeasePart{part(apikeys.PerMinute(10), 1), part(apikeys.PerHour(100), 1)},
 			granted: []int64{1, 0}, used: []int64{1, 100},
-			after: map[int64]window{minute: {now, 1, true}},
+			after: map[int64]window{minute: {now, 1, true, true}},
 		},
 		"an older window makes room": {
-			rows:  map[int64]window{minute: {now - minute, 10, false}},
+			rows:  map[int64]window{minute: {starts: now - minute, used: 10}},
 			parts: []apikeys.LeasePart{part(apikeys.PerMinute(10), 4)}, granted: []int64{4}, used: []int64{4},
-			after: map[int64]window{minute: {now, 4, true}},
+			after: map[int64]window{minute: {now, 4, true, true}},
 		},
 		"a look at an older window changes nothing": {
-			rows:  map[int64]window{minute: {now - minute, 10, false}},
+			rows:  map[int64]window{minute: {starts: now - minute, used: 10}},
 			parts: []apikeys.LeasePart{part(apikeys.PerMinute(10), 0)}, granted: []int64{0}, used: []int64{0},
 		},
 		"a look does not charge": {
-			rows:  map[int64]window{minute: {now, 7, false}},
+			rows:  map[int64]window{minute: {starts: now, used: 7}},
 			parts: []apikeys.LeasePart{part(apikeys.PerMinute(10), 0)}, granted: []int64{0}, used: []int64{7},
 		},
 		"a clock that went back gets nothing, and nothing remains": {
-			rows:  map[int64]window{minute: {now + minute, 2, false}},
+			rows:  map[int64]window{minute: {starts: now + minute, used: 2}},
 			parts: []apikeys.LeasePart{part(apikeys.PerMinute(10), 1)}, granted: []int64{0}, used: []int64{10},
 		},
 		"a window a whole one ahead was a mistake": {
-			rows:  map[int64]window{minute: {now + 2*minute, 2, false}},
+			rows:  map[int64]window{minute: {starts: now + 2*minute, used: 2}},
 			parts: []apikeys.LeasePart{part(apikeys.PerMinute(10), 1)}, granted: []int64{1}, used: []int64{1},
-			after: map[int64]window{minute: {now, 1, true}},
+			after: map[int64]window{minute: {now, 1, true, true}},
 		},
 		"a limit of zero denies everything": {
 			parts: []apikeys.LeasePart{part(apikeys.PerMinute(0), 1)}, granted: []int64{0}, used: []int64{0},
 		},
 		"a limit that was lowered gives nothing more, and lowers nothing": {
-			rows:  map[int64]window{minute: {now, 50, false}},
+			rows:  map[int64]window{minute: {starts: now, used: 50}},
 			parts: []apikeys.LeasePart{part(apikeys.PerMinute(10), 1)}, granted: []int64{0}, used: []int64{50},
 		},
 	} {

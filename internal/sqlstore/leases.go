@@ -32,108 +32,142 @@ func (s *Store) TakeLeases(ctx context.Context, requests []apikeys.LeaseRequest)
 // charge decides requests on the locked rows of their windows, and writes what it
 // granted.
 func (s *Store) charge(ctx context.Context, tx Tx, requests []apikeys.LeaseRequest, wanted []windowID) ([]apikeys.LeaseGrant, error) {
-	rows, err := s.lockWindows(ctx, tx, subjectsOf(requests), wanted)
+	seen, err := s.lockWindows(ctx, tx, subjectsOf(requests), wanted)
 	if err != nil {
 		return nil, err
 	}
-	// The clock is read when the locks are held: whoever waited for them may
-	// have come into the next window.
-	grants, err := s.decide(ctx, tx, rows, requests)
+	grants, err := s.decide(ctx, tx, seen, requests)
 	if err != nil {
 		return nil, err
 	}
-	return grants, s.writeWindows(ctx, tx, rows)
+	return grants, s.writeWindows(ctx, tx, seen.rows, wanted)
 }
 
 // lookAtWindows answers requests that want nothing. It takes no lock.
 func (s *Store) lookAtWindows(ctx context.Context, requests []apikeys.LeaseRequest) (grants []apikeys.LeaseGrant, err error) {
 	err = s.read(ctx, func(c Conn) error {
-		rows, err := s.windows(ctx, c, s.st.Windows, subjectsOf(requests))
+		seen, err := s.windows(ctx, c, s.st.Windows, subjectsOf(requests))
 		if err != nil {
 			return err
 		}
-		grants, err = s.decide(ctx, c, rows, requests)
+		grants, err = s.decide(ctx, c, seen, requests)
 		return err
 	})
 	return grants, err
 }
 
+// seenWindows are rows of windows, and the clock of the statement that read them, which
+// may have been read before its locks were held; zero if there is no row.
+type seenWindows struct {
+	rows map[windowID]window
+	at   time.Time
+}
+
+// behind tells whether somebody has charged a later window than the one that is current
+// by the statement's clock. Such a row must not be judged by that clock: it would look
+// like one of a clock gone wrong.
+func (w seenWindows) behind() bool {
+	for _, row := range w.rows {
+		if row.starts > w.at.Unix() {
+			return true
+		}
+	}
+	return w.at.IsZero()
+}
+
 // decide grants what the rows have, at the time of each request.
-func (s *Store) decide(ctx context.Context, c Conn, rows map[windowID]window, requests []apikeys.LeaseRequest) ([]apikeys.LeaseGrant, error) {
-	var now time.Time
+func (s *Store) decide(ctx context.Context, c Conn, seen seenWindows, requests []apikeys.LeaseRequest) ([]apikeys.LeaseGrant, error) {
+	now := seen.at
+	if slices.ContainsFunc(requests, func(r apikeys.LeaseRequest) bool { return r.At.IsZero() }) && seen.behind() {
+		// The clock is read when the locks are held: whoever waited for them may
+		// have come into the next window, in which others have been already. Where
+		// nobody has been, the window that the statement began in still decides.
+		if _, err := one(ctx, c, func(scan row) (bool, error) { return true, scan(s.dialect.ScanTime(&now)) }, s.st.Now); err != nil {
+			return nil, err
+		}
+	}
 	grants := make([]apikeys.LeaseGrant, len(requests))
 	for i, r := range requests {
 		at := r.At
-		if at.IsZero() && now.IsZero() {
-			if _, err := one(ctx, c, func(scan row) (bool, error) { return true, scan(s.dialect.ScanTime(&now)) }, s.st.Now); err != nil {
-				return nil, err
-			}
-		}
 		if at.IsZero() {
 			at = now
 		}
-		grants[i] = grant(rows, r, at)
+		grants[i] = grant(seen.rows, r, at)
 	}
 	return grants, nil
 }
 
 // lockWindows locks the windows of subjects and makes those that are wanted and
 // not there: a row that does not exist cannot be locked.
-func (s *Store) lockWindows(ctx context.Context, tx Tx, subjects [][32]byte, wanted []windowID) (map[windowID]window, error) {
-	rows, err := s.windows(ctx, tx, s.st.LockWindows, subjects)
+func (s *Store) lockWindows(ctx context.Context, tx Tx, subjects [][32]byte, wanted []windowID) (seenWindows, error) {
+	seen, err := s.windows(ctx, tx, s.st.LockWindows, subjects)
 	if err != nil {
-		return nil, err
+		return seen, err
 	}
-	missing := missingWindows(rows, wanted)
+	missing := missingWindows(seen.rows, wanted)
 	if len(missing) == 0 {
-		return rows, nil
+		return seen, nil
 	}
 	args := make([][]any, len(missing))
 	for i, id := range missing {
 		args[i] = []any{s.dialect.Hash(id.subject), id.span}
 	}
 	if _, err := tx.ExecEach(ctx, s.st.InsertWindow, args); err != nil {
-		return nil, err
+		return seen, err
 	}
-	rows, err = s.windows(ctx, tx, s.st.LockWindows, subjects)
-	if err == nil && len(missingWindows(rows, wanted)) > 0 {
+	seen, err = s.windows(ctx, tx, s.st.LockWindows, subjects)
+	if err == nil && len(missingWindows(seen.rows, wanted)) > 0 {
 		err = errAgain // swept between the two
 	}
-	return rows, err
+	return seen, err
 }
 
-func missingWindows(rows map[windowID]window, wanted []windowID) []windowID {
-	return slices.DeleteFunc(slices.Clone(wanted), func(id windowID) bool { _, there := rows[id]; return there })
-}
-
-func (s *Store) windows(ctx context.Context, c Conn, query string, subjects [][32]byte) (map[windowID]window, error) {
-	type line struct {
-		windowID
-		window
-	}
-	lines, err := all(ctx, c, func(scan row) (l line, err error) {
-		err = scan(s.dialect.ScanHash((*[32]byte)(&l.subject)), &l.span, &l.starts, &l.used)
-		return l, err
-	}, query, s.dialect.Hashes(subjects))
-	rows := make(map[windowID]window, len(lines))
-	for _, l := range lines {
-		rows[l.windowID] = l.window
-	}
-	return rows, err
-}
-
-// writeWindows writes the locked rows that changed.
-func (s *Store) writeWindows(ctx context.Context, tx Tx, rows map[windowID]window) error {
-	var args [][]any
-	for id, w := range rows {
-		if w.changed {
-			args = append(args, []any{w.starts, w.used, s.dialect.Hash(id.subject), id.span})
+func missingWindows(rows map[windowID]window, wanted []windowID) (missing []windowID) {
+	for _, id := range wanted {
+		if _, there := rows[id]; !there {
+			missing = append(missing, id)
 		}
 	}
+	return missing
+}
+
+func (s *Store) windows(ctx context.Context, c Conn, query string, subjects [][32]byte) (seenWindows, error) {
+	seen := seenWindows{rows: make(map[windowID]window, len(subjects))}
+	var id windowID
+	var w window
+	columns := []any{s.dialect.ScanHash((*[32]byte)(&id.subject)), &id.span, &w.starts, &w.used, s.dialect.ScanTime(&seen.at)}
+	_, err := all(ctx, c, func(scan row) (_ struct{}, err error) {
+		if err = scan(columns...); err == nil {
+			seen.rows[id] = w
+		}
+		return struct{}{}, err
+	}, query, s.dialect.Hashes(subjects))
+	return seen, err
+}
+
+// writeWindows writes the locked rows that changed, which are some of those that were
+// wanted. The start of a window has an index, which one that goes on leaves alone.
+func (s *Store) writeWindows(ctx context.Context, tx Tx, rows map[windowID]window, wanted []windowID) error {
+	var on, moved [][]any
+	for _, id := range wanted {
+		switch w := rows[id]; {
+		case w.changed && (w.moved || s.st.UpdateUsed == ""):
+			moved = append(moved, []any{w.starts, w.used, s.dialect.Hash(id.subject), id.span})
+		case w.changed:
+			on = append(on, []any{w.used, s.dialect.Hash(id.subject), id.span})
+		}
+	}
+	if err := updateEach(ctx, tx, s.st.UpdateUsed, on); err != nil {
+		return err
+	}
+	return updateEach(ctx, tx, s.st.UpdateWindow, moved)
+}
+
+func updateEach(ctx context.Context, tx Tx, query string, args [][]any) error {
 	if len(args) == 0 {
 		return nil
 	}
-	affected, err := tx.ExecEach(ctx, s.st.UpdateWindow, args)
+	affected, err := tx.ExecEach(ctx, query, args)
 	if err == nil && slices.Contains(affected, 0) {
 		err = errAgain // never: the rows are locked. But what is not charged must not be granted
 	}

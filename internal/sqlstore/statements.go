@@ -116,10 +116,13 @@ type Statements struct {
 	DeleteHashes string // signing_id, limit
 
 	Now          string // → the database's clock
-	Windows      string // list of subjects → subject, span, starts, used
-	LockWindows  string // list of subjects → the same, locked, ordered by subject and span
+	Windows      string // list of subjects → subject, span, starts, used, the database's clock, at any time of the statement
+	LockWindows  string // list of subjects → the same, locked in the order of subject and span
 	InsertWindow string // if absent: subject, span; starts and used are 0
 	UpdateWindow string // starts, used; where subject, span
+	// UpdateUsed is UpdateWindow of a window that goes on. Empty where an index costs
+	// nothing when what it is of does not change.
+	UpdateUsed   string // used; where subject, span
 	ReturnWindow string // unused; where subject, span, starts; if used is not less than: unused
 
 	UpdateWriter string // seq, seen_at; where id; if seq is less than: seq
@@ -140,7 +143,7 @@ type Statements struct {
 func (s *Statements) Check() error {
 	v := reflect.ValueOf(*s)
 	for i := range v.NumField() {
-		if name := v.Type().Field(i).Name; v.Field(i).String() == "" && name != "Migrated" {
+		if name := v.Type().Field(i).Name; v.Field(i).String() == "" && name != "Migrated" && name != "UpdateUsed" {
 			return fmt.Errorf("sqlstore: statement %s is missing", name)
 		}
 	}

@@ -62,23 +62,26 @@ ON DUPLICATE KEY UPDATE use_count = use_count + VALUES(use_count),
 )
 
 // form is a statement for any number of rows.
-type form struct{ into, row, or string }
+type form struct {
+	into, row, or string
+	again         bool // a row may come twice: the second time changes nothing
+}
 
 // forms are those of the statements that run once for each of many rows.
 func formOf(query string) (form, bool) {
 	switch query {
 	case insertKey:
-		return form{insertKeyInto, insertKeyRow, ""}, true
+		return form{insertKeyInto, insertKeyRow, "", false}, true
 	case insertSecret:
-		return form{insertSecretInto, insertSecretRow, ""}, true
+		return form{insertSecretInto, insertSecretRow, "", false}, true
 	case insertUsage:
-		return form{insertUsageInto, insertUsageRow, ""}, true
+		return form{insertUsageInto, insertUsageRow, "", false}, true
 	case insertWindow:
-		return form{insertWindowInto, insertWindowRow, orWindow}, true
+		return form{insertWindowInto, insertWindowRow, orWindow, true}, true
 	case addHour:
-		return form{addHourInto, addHourRow, orAddHour}, true
+		return form{addHourInto, addHourRow, orAddHour, false}, true
 	case updateWindow:
-		return form{updateWindowsInto, updateWindowsRow, orUpdateWindows}, true
+		return form{updateWindowsInto, updateWindowsRow, orUpdateWindows, true}, true
 	}
 	return form{}, false
 }
@@ -92,14 +95,22 @@ func (f form) text(n int) string {
 // server memory for each, on each connection.
 const maxArgs = 2048
 
-// chunk returns how many of the rows the next statement takes: a power of four, so
-// that few different statements are prepared, and few are needed for what is left.
-func chunk(rows, args int) int {
-	n := 1
-	for n*4 <= rows && n*4*args <= maxArgs {
-		n *= 4
+// next returns how many of the rows the next statement takes, and for how many it is
+// made: a power of four, so that few different statements are prepared, and few are needed
+// for what is left. Where a row may come twice, the last one does until there are a power
+// of two, and one statement is enough.
+func (f form) next(rows, args int) (some, size int) {
+	size = 1
+	if f.again {
+		for size < rows && size*2*args <= maxArgs {
+			size *= 2
+		}
+		return min(rows, size), size
 	}
-	return n
+	for size*4 <= rows && size*4*args <= maxArgs {
+		size *= 4
+	}
+	return size, size
 }
 
 // execMany runs a form on all rows. None counts as refused: either the form says
@@ -109,8 +120,8 @@ func execMany(ctx context.Context, tx sqlstore.Tx, query string, f form, rows []
 	affected := make([]int64, 0, len(rows))
 	for len(affected) < len(rows) {
 		left := rows[len(affected):]
-		some := left[:chunk(len(left), len(left[0]))]
-		n, err := execChunk(ctx, tx, query, f, some)
+		some, size := f.next(len(left), len(left[0]))
+		n, err := execChunk(ctx, tx, query, f, left[:some], size)
 		if err != nil {
 			return nil, err
 		}
@@ -119,15 +130,15 @@ func execMany(ctx context.Context, tx sqlstore.Tx, query string, f form, rows []
 	return affected, nil
 }
 
-func execChunk(ctx context.Context, tx sqlstore.Tx, query string, f form, rows [][]any) ([]int64, error) {
+func execChunk(ctx context.Context, tx sqlstore.Tx, query string, f form, rows [][]any, size int) ([]int64, error) {
 	if len(rows) == 1 {
 		return tx.ExecEach(ctx, query, rows)
 	}
-	args := make([]any, 0, len(rows)*len(rows[0]))
-	for _, row := range rows {
-		args = append(args, row...)
+	args := make([]any, 0, size*len(rows[0]))
+	for i := range size {
+		args = append(args, rows[min(i, len(rows)-1)]...)
 	}
-	_, err := tx.Exec(ctx, f.text(len(rows)), args...)
+	_, err := tx.Exec(ctx, f.text(size), args...)
 	if err != nil && (dialect{}).Classify(err) == sqlstore.Duplicate {
 		return tx.ExecEach(ctx, query, rows)
 	}
@@ -160,7 +171,7 @@ func addUses(ctx context.Context, tx sqlstore.Tx, rows [][]any) ([]int64, error)
 		affected[i] = 1
 		adding = append(adding, []any{count, last, id})
 	}
-	_, err = execMany(ctx, tx, addUsesInto+addUsesRow+orAddUses, form{addUsesInto, addUsesRow, orAddUses}, adding)
+	_, err = execMany(ctx, tx, addUsesInto+addUsesRow+orAddUses, form{addUsesInto, addUsesRow, orAddUses, false}, adding)
 	return affected, err
 }
 

@@ -12,21 +12,32 @@ import (
 	"github.com/apikeys-platform/apikeys/internal/sqlstore"
 )
 
-func TestChunk(t *testing.T) {
+func TestChunks(t *testing.T) {
 	t.Parallel()
-	for _, args := range []int{2, 3, 4, 6, 7, 21} {
-		for rows := 1; rows <= 1100; rows++ {
-			statements := 0
-			for left := rows; left > 0; statements++ {
-				n := chunk(left, args)
-				if n < 1 || n > left || n*args > maxArgs {
-					t.Fatalf("%d rows of %d arguments: got a chunk of %d", left, args, n)
+	for _, f := range []form{{}, {again: true}} {
+		sizes := map[int]bool{}
+		for _, args := range []int{2, 3, 4, 6, 7, 21} {
+			for rows := 1; rows <= 1100; rows++ {
+				statements := 0
+				for left := rows; left > 0; statements++ {
+					n, size := f.next(left, args)
+					if n < 1 || n > left || size < n || size > n && !f.again || size*args > maxArgs {
+						t.Fatalf("%d rows of %d arguments: got %d rows in a statement of %d", left, args, n, size)
+					}
+					left -= n
+					sizes[size] = true
 				}
-				left -= n
+				most := rows*args*4/maxArgs + 16
+				if f.again {
+					most = rows*args*2/maxArgs + 1
+				}
+				if statements > most {
+					t.Errorf("%d rows of %d arguments: got %d statements, want at most %d", rows, args, statements, most)
+				}
 			}
-			if most := rows*args*4/maxArgs + 16; statements > most {
-				t.Errorf("%d rows of %d arguments: got %d statements, want at most %d", rows, args, statements, most)
-			}
+		}
+		if len(sizes) > 11 {
+			t.Errorf("got statements of %d sizes, want at most 11", len(sizes))
 		}
 	}
 }

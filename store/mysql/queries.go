@@ -273,9 +273,10 @@ SELECT s.signing_id, COUNT(DISTINCT s.key_id),
 const (
 	clock = `SELECT ` + now
 
+	// In the order of the list, and of the index.
 	windows = `
-SELECT w.subject, w.span, w.starts, w.used
-  FROM ` + list + `apikeys_windows w FORCE INDEX (PRIMARY) ON w.subject = UNHEX(j.v) ORDER BY w.subject, w.span`
+SELECT w.subject, w.span, w.starts, w.used, ` + now + `
+  FROM ` + list + `apikeys_windows w FORCE INDEX (PRIMARY) ON w.subject = UNHEX(j.v)`
 	lockWindows = windows + ` FOR UPDATE`
 
 	updateWindow = `UPDATE apikeys_windows SET starts = ?, used = ? WHERE subject = ? AND span = ?`

@@ -341,7 +341,7 @@ const (
 	clock = `SELECT clock_timestamp()`
 
 	windows = `
-SELECT subject, span, starts, used FROM apikeys_windows WHERE subject = ANY ($1::bytea[]) ORDER BY subject, span`
+SELECT subject, span, starts, used, clock_timestamp() FROM apikeys_windows WHERE subject = ANY ($1::bytea[]) ORDER BY subject, span`
 	lockWindows = windows + ` FOR UPDATE`
 
 	insertWindow = `INSERT INTO apikeys_windows (subject, span, starts, used) VALUES ($1, $2, 0, 0) ON CONFLICT DO NOTHING`

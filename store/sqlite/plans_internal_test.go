@@ -50,6 +50,7 @@ func TestPlans(t *testing.T) {
 		"BlankEvents":             {st.BlankEvents, "apikeys_events_subject (subject_id=?)"},
 		"ChangesSince":            {st.ChangesSince, "SEARCH c USING PRIMARY KEY (revision>?)"},
 		"Windows":                 {st.Windows, "PRIMARY KEY (subject=?)"},
+		"UpdateUsed":              {st.UpdateUsed, "PRIMARY KEY (subject=? AND span=?)"},
 		"UpdateWindow":            {st.UpdateWindow, "PRIMARY KEY (subject=? AND span=?)"},
 		"KeyHours":                {st.KeyHours, "SEARCH h USING PRIMARY KEY (key_id=? AND hour>? AND hour<?)"},
 		"DeleteHashes":            {st.DeleteHashes, "apikeys_secrets_signing (signing_id=?)"},

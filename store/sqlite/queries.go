@@ -239,11 +239,13 @@ const (
 	clock = `SELECT ` + now
 
 	windows = `
-SELECT subject, span, starts, used FROM apikeys_windows
+SELECT subject, span, starts, used, ` + now + ` FROM apikeys_windows
  WHERE subject IN (SELECT unhex(value) FROM json_each(?)) ORDER BY subject, span`
 
 	insertWindow = `INSERT INTO apikeys_windows (subject, span, starts, used) VALUES (?, ?, 0, 0) ON CONFLICT DO NOTHING`
 	updateWindow = `UPDATE apikeys_windows SET starts = ?, used = ? WHERE subject = ? AND span = ?`
+	// SQLite writes the indexes of all columns that are named, whether they change or not.
+	updateUsed   = `UPDATE apikeys_windows SET used = ? WHERE subject = ? AND span = ?`
 	returnWindow = `UPDATE apikeys_windows SET used = used - ? WHERE subject = ? AND span = ? AND starts = ? AND used >= ?`
 
 	updateWriter = `UPDATE apikeys_writers SET seq = ?, seen_at = ? WHERE id = ? AND seq < ?`
@@ -317,7 +319,7 @@ func statements() *sqlstore.Statements {
 		Secrets: secrets, EndSecret: endSecret, EndOlder: endOlder, CountHashes: countHashes, DeleteHashes: deleteHashes,
 
 		Now: clock, Windows: windows, LockWindows: windows,
-		InsertWindow: insertWindow, UpdateWindow: updateWindow, ReturnWindow: returnWindow,
+		InsertWindow: insertWindow, UpdateWindow: updateWindow, UpdateUsed: updateUsed, ReturnWindow: returnWindow,
 
 		UpdateWriter: updateWriter, InsertWriter: insertWriter, AddUsage: addUsage, AddHour: addHour, KeyHours: keyHours,
 
