@@ -71,11 +71,13 @@ func run(ctx context.Context, chosen []mutant) error {
 	missed := 0
 	for _, m := range chosen {
 		start := time.Now()
-		verdict := try(ctx, dir, m)
-		if verdict != nil {
+		by, err := try(ctx, dir, m)
+		verdict := "caught by " + by
+		if err != nil {
 			missed++
+			verdict = "NOT CAUGHT: " + err.Error()
 		}
-		fmt.Printf("%-50s %s (%s)\n", m.name, describe(verdict), time.Since(start).Round(100*time.Millisecond))
+		fmt.Printf("%-50s %s (%s)\n", m.name, verdict, time.Since(start).Round(100*time.Millisecond))
 	}
 	fmt.Printf("%d of %d planted bugs caught\n", len(chosen)-missed, len(chosen))
 	if missed > 0 {
@@ -84,40 +86,49 @@ func run(ctx context.Context, chosen []mutant) error {
 	return nil
 }
 
-func describe(verdict error) string {
-	if verdict == nil {
-		return "caught"
-	}
-	return "NOT CAUGHT: " + verdict.Error()
-}
-
-// try plants one bug, runs its tests, and takes it out again. It returns nil if
-// the tests failed, as they should.
-func try(ctx context.Context, dir string, m mutant) error {
+// try plants one bug, runs its tests, and takes it out again. It returns what failed,
+// as it should.
+func try(ctx context.Context, dir string, m mutant) (by string, err error) {
 	path := filepath.Join(dir, m.file)
 	good, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if n := strings.Count(string(good), m.old); n != 1 {
-		return fmt.Errorf("the text to replace stands %d times in %s", n, m.file)
+		return "", fmt.Errorf("the text to replace stands %d times in %s", n, m.file)
 	}
 	bad := strings.Replace(string(good), m.old, m.new, 1)
 	if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
-		return err
+		return "", err
 	}
 	defer os.WriteFile(path, good, 0o600) //nolint:errcheck // the copy is thrown away
 	out, err := command(ctx, dir, append([]string{"go", "test", "-count=1", "-short", "-failfast", "-timeout=3m"}, m.tests...)...)
 	var exit *exec.ExitError
 	switch {
 	case strings.Contains(out, "[build failed]") || strings.Contains(out, "[setup failed]"):
-		return fmt.Errorf("it does not compile: %s", out) // and proves nothing
+		return "", fmt.Errorf("it does not compile: %s", out) // and proves nothing
 	case errors.As(err, &exit):
-		return nil
+		return whatFailed(out), nil
 	case err != nil:
-		return err
+		return "", err
 	}
-	return fmt.Errorf("the tests of %s pass", strings.Join(m.tests, " "))
+	return "", fmt.Errorf("the tests of %s pass", strings.Join(m.tests, " "))
+}
+
+var failure = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)|^(panic: .*|fatal error: .*|goleak: .*)$`)
+
+// whatFailed is the innermost of the first tests that failed, or what ended all of them,
+// such as their time. Whoever reads it sees whether the bug was caught, or something else.
+func whatFailed(out string) string {
+	by := "an exit"
+	for _, found := range failure.FindAllStringSubmatch(out, -1) {
+		name := found[1] + found[2]
+		if by != "an exit" && !strings.HasPrefix(name, by+"/") {
+			break
+		}
+		by = name
+	}
+	return by
 }
 
 func command(ctx context.Context, dir string, args ...string) (string, error) {
