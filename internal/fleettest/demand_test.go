@@ -42,6 +42,7 @@ type demanded struct {
 type tally struct {
 	mu                sync.Mutex
 	Accepted, Refused map[int64]int64
+	Unavailable       int64
 }
 
 func newTally() *tally { return &tally{Accepted: map[int64]int64{}, Refused: map[int64]int64{}} }
@@ -56,7 +57,14 @@ func (y *tally) count(accepted bool, windowEnds time.Time) {
 	}
 }
 
+func (y *tally) unavailable() {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.Unavailable++
+}
+
 func (y *tally) add(other *tally) {
+	y.Unavailable += other.Unavailable
 	for window, n := range other.Accepted {
 		y.Accepted[window] += n
 	}
@@ -126,7 +134,8 @@ func (todo demanded) useUp(ctx context.Context, once use) (*tally, error) {
 				next = next.Add(todo.Pace)
 				accepted, windowEnds, err := once(ctx)
 				if todo.Lasting > 0 && errors.Is(err, apikeys.ErrUnavailable) {
-					continue // the machine is slower than windows of a second: each lease came too late
+					counted.unavailable() // the machine is slower than windows of a second: each lease came too late
+					continue
 				}
 				if err != nil {
 					errs[g] = err
@@ -156,13 +165,15 @@ func keyUse(client *apikeys.Client, key string, ahead time.Duration) use {
 }
 
 // skewed is a store, for a process whose clock is ahead of the database's: seen from there, the database's is as far
-// behind, and so are its windows.
+// behind, and so are its windows. It has the patience of newClient's OpTimeout, where the exact limiter has its own.
 type skewed struct {
 	stores.Store
 	ahead time.Duration
 }
 
 func (s skewed) TakeLeases(ctx context.Context, requests []apikeys.LeaseRequest) ([]apikeys.LeaseGrant, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
 	grants, err := s.Store.TakeLeases(ctx, requests)
 	for i := range grants {
 		grants[i].Now = grants[i].Now.Add(-s.ahead)

@@ -62,7 +62,7 @@ func useKey(ctx context.Context, test *child.Pipe) error {
 // usageInterval is the default of Config.UsageFlushInterval.
 const usageInterval = time.Second
 
-// slack is what a flush may take on a machine that is busy with other tests.
+// slack is what a flush may take in the full dose, which has the machine for itself.
 const slack = 2 * time.Second
 
 // Of processes that use keys, some are killed and some are closed: at most one interval of uses is lost with those, none
@@ -92,14 +92,22 @@ func TestUsesOfKilledProcesses(t *testing.T) {
 // closed.
 func useThenEnd(t *testing.T, client *apikeys.Client, key *apikeys.IssuedKey, p *child.Process, kill bool) (lost int64, since time.Duration) {
 	t.Helper()
-	heard := make(chan []progress)
+	first, heard := make(chan struct{}), make(chan []progress)
 	go func() {
 		var all []progress
 		for one := (progress{}); p.Receive(&one) == nil; one = (progress{}) {
-			all = append(all, one)
+			if all = append(all, one); len(all) == 1 {
+				close(first)
+			}
 		}
 		heard <- all
 	}()
+	select {
+	case <-first:
+	case all := <-heard:
+		t.Errorf("got %v, and %d reports of a process", p.Wait(), len(all))
+		return 0, 0
+	}
 	time.Sleep(500*time.Millisecond + rand.N(2*usageInterval)) // of uses
 	ended := time.Now()
 	if kill {
@@ -112,8 +120,8 @@ func useThenEnd(t *testing.T, client *apikeys.Client, key *apikeys.IssuedKey, p 
 		t.Error(err)
 	}
 	k, err := client.GetKey(t.Context(), key.Key.ID)
-	if err != nil || len(all) == 0 {
-		t.Errorf("got %v, and %d reports of a process", err, len(all))
+	if err != nil {
+		t.Error(err)
 		return 0, 0
 	}
 	last := all[len(all)-1]
@@ -125,7 +133,7 @@ func useThenEnd(t *testing.T, client *apikeys.Client, key *apikeys.IssuedKey, p 
 			since = ended.Sub(one.At)
 		}
 	}
-	if since > usageInterval+slack {
+	if testdb.Full() && since > usageInterval+slack {
 		t.Errorf("the uses of %s before the kill are lost, want at most of %s", since, usageInterval)
 	}
 	return max(0, last.Done-k.UseCount), since

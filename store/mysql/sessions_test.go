@@ -99,13 +99,22 @@ func TestStoreOpenedWithHostileOptions(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) apikeys.Store { return open(t, with(free.Take(t), options...)) })
 }
 
+// In the full dose also with each of the options alone.
 func TestStoreOnAHostilePool(t *testing.T) {
 	t.Parallel()
 	free := newDatabases(t)
 	options, _ := optionsOf(t, testdb.MySQL(t))
-	storetest.Run(t, func(t *testing.T) apikeys.Store {
-		return withPool(t, openPool(t, with(free.Take(t), allOf(options)...)))
-	})
+	sets := [][]string{allOf(options)}
+	if testdb.Full() {
+		sets = slices.AppendSeq(sets, slices.Chunk(options, 1))
+	}
+	for _, set := range sets {
+		t.Run(strings.Join(set, " "), func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) apikeys.Store {
+				return withPool(t, openPool(t, with(free.Take(t), set...)))
+			})
+		})
+	}
 }
 
 // TestEachHostileOption: what one store writes, one with another option reads the same.
@@ -200,7 +209,7 @@ func wantCounted(t *testing.T, writes, reads *mysql.Store, k apikeys.KeyRecord) 
 		if got := grants[0].Parts[0].Granted; got != want && !nearMidnight() {
 			t.Errorf("got a lease of %d, want %d", got, want)
 		}
-		if off := time.Since(grants[0].Now).Abs(); off > 10*time.Second {
+		if off := time.Since(grants[0].Now).Abs(); off > time.Minute {
 			t.Errorf("the database's clock is off by %v", off)
 		}
 	}

@@ -234,7 +234,7 @@ func TestBusyIsWaitedForAsLongAsTheContextAllows(t *testing.T) {
 	if _, err := s.CreateKeys(ctx, mutation(), []apikeys.KeyRecord{k}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got error %v, want %v", err, context.DeadlineExceeded)
 	}
-	if waited := time.Since(begun); waited > 2*time.Second {
+	if waited := time.Since(begun); waited > 20*time.Second { // it is for ever without the deadline
 		t.Errorf("waited %v after a deadline of 300ms", waited)
 	}
 	if _, err := s.ListKeys(t.Context(), apikeys.KeyQuery{}); err != nil {
@@ -252,17 +252,24 @@ func TestCallersThatGiveUpLeaveNoLock(t *testing.T) {
 	t.Parallel()
 	s := openFile(t)
 	createOrganization(t, s)
-	many := newKeys(3000)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if _, err := s.CreateKeys(ctx, mutation(), many); !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("got error %v, want %v: the test is of no use on a machine this fast", err, context.DeadlineExceeded)
+	created := 1
+	for patience := 20 * time.Millisecond; ; patience /= 2 { // less on a fast machine
+		many := newKeys(3000)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		_, err := s.CreateKeys(ctx, mutation(), many)
+		cancel()
+		if errors.Is(err, context.DeadlineExceeded) {
+			break
+		} else if err != nil {
+			t.Fatalf("got error %v, want %v", err, context.DeadlineExceeded)
+		}
+		created += len(many)
 	}
-	if faults, err := s.CreateKeys(t.Context(), mutation(), many[:1]); err != nil || faults[0] != nil {
+	if faults, err := s.CreateKeys(t.Context(), mutation(), newKeys(1)); err != nil || faults[0] != nil {
 		t.Errorf("the next call: got %v, %v", faults, err)
 	}
-	if keys, err := s.ListKeys(t.Context(), apikeys.KeyQuery{}); err != nil || len(keys) != 1 {
-		t.Errorf("got %d keys, %v, want 1", len(keys), err)
+	if keys, err := s.ListKeys(t.Context(), apikeys.KeyQuery{}); err != nil || len(keys) != created {
+		t.Errorf("got %d keys, %v, want %d", len(keys), err, created)
 	}
 }
 

@@ -242,7 +242,7 @@ func keepBusy(t *testing.T, server *dbserver.Server) <-chan error {
 // awaitRefused polls, since nobody tells when another process's child has ended.
 func awaitRefused(t *testing.T, addr string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()

@@ -129,9 +129,9 @@ func TestSignalEndsTheCommandAndItsChildren(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			start := time.Now()
 			lines := bufio.NewScanner(stdout)
 			lines.Scan() // ready
+			start := time.Now()
 			if err := cmd.Process.Signal(received); err != nil {
 				t.Fatal(err)
 			}
