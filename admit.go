@@ -20,7 +20,8 @@ func (c *core) startAdmitting() {
 		return
 	}
 	c.admissions = coalesce.New(coalesce.Options[*applicant, admitted]{
-		Do: c.admitAll, Max: callsAtOnce(c.store, exactWrites), Batch: halfBatch, Gather: true, Timeout: c.opTimeout, Alone: spoilt,
+		Do: c.admitAll, Max: callsAtOnce(c.store, exactWrites), Batch: halfBatch, Gather: true,
+		Timeout: c.opTimeout, Patience: c.opTimeout, Alone: spoilt,
 	})
 }
 
@@ -31,6 +32,7 @@ const halfBatch = 32
 // applicant is a request that waits for an admission.
 type applicant struct {
 	Admission
+	parts [maxLimits]LeasePart // what the admission's lease has room in
 	// unasked is the key as it is remembered, when nobody has asked since the request
 	// arrived whether that still holds: it is asked for all of a call together. nil: the
 	// key is known already.
@@ -86,9 +88,7 @@ func (c *core) admit(ctx context.Context, v *Validation, a applicant, k *known, 
 	if c.ownClock {
 		charge.At = now
 	}
-	a.Admission = Admission{Lease: exactLease(charge), KeyID: k.ID, Secret: k.Secret.Number}
-	ctx, cancel := c.call(ctx)
-	defer cancel()
+	a.Admission = Admission{Lease: exactLease(charge, a.parts[:0]), KeyID: k.ID, Secret: k.Secret.Number}
 	got, err := c.admissions.Do(ctx, &a)
 	if err != nil {
 		return true, storeError("admit", err)

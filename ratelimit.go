@@ -164,7 +164,7 @@ type exactLimiter struct {
 
 // Charge takes a lease of exactly the cost from every limit, or none.
 func (l exactLimiter) Charge(ctx context.Context, c RateCharge) (RateDecision, error) {
-	lease := exactLease(c)
+	lease := exactLease(c, make([]LeasePart, 0, len(c.Limits)))
 	grant, err := l.writes.Do(ctx, &lease)
 	if err != nil {
 		return RateDecision{}, storeError("rate limit", err)
@@ -172,13 +172,12 @@ func (l exactLimiter) Charge(ctx context.Context, c RateCharge) (RateDecision, e
 	return decide(c, grant), nil
 }
 
-// exactLease is the lease of exactly the cost of a charge.
-func exactLease(c RateCharge) LeaseRequest {
-	lease := LeaseRequest{Subject: c.Subject, At: c.At, AllOrNothing: true, Parts: make([]LeasePart, len(c.Limits))}
-	for i, limit := range c.Limits {
-		lease.Parts[i] = LeasePart{Limit: limit, Want: c.Cost}
+// exactLease is the lease of exactly the cost of a charge. Its parts are appended to room.
+func exactLease(c RateCharge, room []LeasePart) LeaseRequest {
+	for _, limit := range c.Limits {
+		room = append(room, LeasePart{Limit: limit, Want: c.Cost})
 	}
-	return lease
+	return LeaseRequest{Subject: c.Subject, At: c.At, AllOrNothing: true, Parts: room}
 }
 
 // decide reads a decision off what the store granted.

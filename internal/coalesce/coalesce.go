@@ -48,6 +48,10 @@ type Options[Q comparable, A any] struct {
 	// Timeout bounds a call of Do that is for several callers, which outlives the
 	// context of the one who makes it. Zero or negative: 2s.
 	Timeout time.Duration
+	// Patience bounds how long a caller waits for others, as a context with a timeout
+	// would, but for less: the wait for its turn to make a call, and for a call that
+	// another makes. Zero or negative: as long as its context lets it.
+	Patience time.Duration
 	// Alone tells, after the error of a call for several queries, whether each of
 	// them is tried once more by itself: one may have spoilt it for the others. nil:
 	// always.
@@ -58,7 +62,8 @@ type Options[Q comparable, A any] struct {
 // where each must be answered by itself, Q is a pointer. It is made by [New]; its
 // methods may be called by many goroutines at once.
 type Group[Q comparable, A any] struct {
-	opts Options[Q, A]
+	opts   Options[Q, A]
+	timers sync.Pool // of *time.Timer: what bounds the wait of one caller serves the next
 
 	mu      sync.Mutex
 	running int            // calls under way, the one that is about to begin included
@@ -70,15 +75,16 @@ type Group[Q comparable, A any] struct {
 // place is a query in the queue, of one caller or of several who ask the same.
 type place[Q comparable, A any] struct {
 	query Q
-	lead  chan struct{} // one of those who wait gets the token: it leads
-	done  chan struct{}
+	// turn gives one of those who wait a token: it leads. It is closed when the place
+	// has its answer.
+	turn chan struct{}
 
 	// Guarded by the group's lock.
 	waiting int // callers
 	alone   bool
 	call    *call // nil: in the queue
 
-	// To be read after done.
+	// To be read when turn is closed.
 	answer A
 	err    error
 	again  bool // each caller tries once more, alone
@@ -123,9 +129,11 @@ func (g *Group[Q, A]) Do(ctx context.Context, query Q) (A, error) {
 	if p == nil {
 		return g.solo(ctx, query)
 	}
-	answer, again, err := g.wait(ctx, p)
+	timer := g.timer()
+	defer g.putBack(timer)
+	answer, again, err := g.wait(ctx, timer.C, p)
 	if again && ctx.Err() == nil {
-		answer, _, err = g.wait(ctx, g.join(query, true))
+		answer, _, err = g.wait(ctx, timer.C, g.join(query, true))
 	}
 	return answer, err
 }
@@ -160,7 +168,7 @@ func (g *Group[Q, A]) join(query Q, alone bool) *place[Q, A] {
 func (g *Group[Q, A]) seat(query Q) *place[Q, A] {
 	p := g.places[query]
 	if p == nil {
-		p = &place[Q, A]{query: query, lead: make(chan struct{}, 1), done: make(chan struct{})}
+		p = &place[Q, A]{query: query, turn: make(chan struct{}, 1)}
 		g.places[query] = p
 		g.queue = append(g.queue, p)
 	}
@@ -202,18 +210,41 @@ func (g *Group[Q, A]) next() {
 	}
 	g.running++
 	g.called = true
-	g.queue[0].lead <- struct{}{}
+	g.queue[0].turn <- struct{}{}
+}
+
+// timer bounds the wait of a caller.
+func (g *Group[Q, A]) timer() *time.Timer {
+	if g.opts.Patience <= 0 {
+		return &time.Timer{} // whose channel is nil
+	}
+	if t, ok := g.timers.Get().(*time.Timer); ok {
+		t.Reset(g.opts.Patience)
+		return t
+	}
+	return time.NewTimer(g.opts.Patience)
+}
+
+func (g *Group[Q, A]) putBack(t *time.Timer) {
+	if t.C != nil {
+		t.Stop()
+		g.timers.Put(t)
+	}
 }
 
 // wait waits until a place has its answer, or is called upon to lead.
-func (g *Group[Q, A]) wait(ctx context.Context, p *place[Q, A]) (answer A, again bool, err error) {
+func (g *Group[Q, A]) wait(ctx context.Context, over <-chan time.Time, p *place[Q, A]) (answer A, again bool, err error) {
 	select {
-	case <-p.done:
-	case <-p.lead:
-		g.leads(ctx, p)
+	case _, leads := <-p.turn:
+		if leads {
+			g.leads(ctx, p)
+		}
 	case <-ctx.Done():
 		g.abandon(p)
 		return answer, false, context.Cause(ctx)
+	case <-over:
+		g.abandon(p)
+		return answer, false, context.DeadlineExceeded
 	}
 	return p.answer, p.again, p.err
 }

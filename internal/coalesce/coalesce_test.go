@@ -238,6 +238,25 @@ func TestACallerIsLetGoWhenItsContextEnds(t *testing.T) {
 	})
 }
 
+func TestACallerIsLetGoWhenItsPatienceEnds(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		log := &callLog{}
+		a := newAsking(t, coalesce.Options[int, int]{Do: log.do, Max: 1, Batch: 2, Patience: 1500 * time.Millisecond})
+		for range 2 { // the second time with the timers of the first
+			a.ask(t.Context(), "first", 1)
+			a.ask(t.Context(), "leader", 2)
+			a.ask(t.Context(), "in the call", 3)
+			a.ask(t.Context(), "in the queue", 4)
+			a.wg.Wait()
+			a.want("first", outcome{1, nil, time.Second})
+			a.want("leader", outcome{4, nil, 2 * time.Second}) // stays for the others
+			a.want("in the call", outcome{0, context.DeadlineExceeded, 1500 * time.Millisecond})
+			a.want("in the queue", outcome{0, context.DeadlineExceeded, 1500 * time.Millisecond})
+		}
+		log.want(t, []int{1}, []int{2, 3}, []int{1}, []int{2, 3})
+	})
+}
+
 // Whoever leads makes the call for the others to its end.
 func TestALeaderStaysForTheOthers(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

@@ -77,6 +77,6 @@ func (g *Group[Q, A]) settle(batch []*place[Q, A], answers []A, err error) {
 		if p.err, p.again = err, again; err == nil {
 			p.answer = answers[i]
 		}
-		close(p.done)
+		close(p.turn)
 	}
 }
