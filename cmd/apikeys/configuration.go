@@ -116,6 +116,7 @@ func (a *app) config() (apikeys.Config, error) {
 		Environment:        a.setting(a.flags.environment, envEnvironment),
 		AcceptedHeads:      a.flags.acceptedHeads,
 		Imported:           imported,
+		CacheSize:          -1,
 		RevocationDelay:    -1,
 		UsageFlushInterval: -1,
 		SweepInterval:      -1, // the service knows how long it keeps what

@@ -100,10 +100,15 @@ func (t *table[V]) drop(s *stripe[V], c Change) {
 		t.dropKey(s, c.ID)
 		return
 	}
-	for i := range s.sets {
+	for i, left := 0, s.count; left > 0; i++ { // most clients remember much less than there is room for
 		set := &s.sets[i]
 		for slot := range set.slots {
-			if e := set.slots[slot].Load(); e != nil && c.concerns(e.Key, e.Organization) {
+			e := set.slots[slot].Load()
+			if e == nil {
+				continue
+			}
+			left--
+			if c.concerns(e.Key, e.Organization) {
 				s.remove(set, slot)
 			}
 		}
