@@ -125,6 +125,7 @@ func (c *core) admitAll(ctx context.Context, waiting []*applicant) ([]admitted, 
 	}
 	c.calls.admissions.Add(1)
 	grants, err := c.store.Admit(ctx, c.now(), admissions)
+	c.folder.noted.Store(true)
 	if err != nil {
 		return nil, err
 	}

@@ -159,6 +159,7 @@ type core struct {
 	usage       *usage.Recorder
 	strictUsage bool
 	admissions  *coalesce.Group[*applicant, admitted] // nil: limits and uses each by themselves
+	folder      *folder                               // nil: nothing is noted
 
 	hook    *hook // nil: nobody wants to know
 	kept    retention
@@ -195,6 +196,7 @@ func New(ctx context.Context, store Store, config Config) (*Client, error) {
 	c.startMemory(config)
 	c.startLeases()
 	c.startAdmitting()
+	c.startFolding()
 	if err := c.firstLook(ctx); err != nil {
 		return nil, errors.Join(err, (&Client{core: c}).Close(ctx))
 	}
@@ -332,8 +334,9 @@ func (c *Client) Close(ctx context.Context) error {
 		given = c.leased.Close(ctx)
 	}
 	flushed := c.usage.Close(ctx)
+	folded := c.closeFolding(ctx)
 	c.hook.close(ctx) // last: it may take all the time there is
-	return errors.Join(storeError("flush usage", flushed), storeError("return leases", given))
+	return errors.Join(storeError("flush usage", flushed), storeError("return leases", given), folded)
 }
 
 // Scoped returns a view of the client that sees one organization, or one

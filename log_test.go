@@ -30,6 +30,7 @@ type babbling struct {
 	*memstore.Store
 	broken  atomic.Bool
 	listens atomic.Int64
+	folds   atomic.Int64
 }
 
 func (s *babbling) fault() error {
@@ -69,6 +70,16 @@ func (s *babbling) ListEvents(ctx context.Context, q apikeys.EventQuery) ([]apik
 		return nil, err
 	}
 	return s.Store.ListEvents(ctx, q)
+}
+
+func (s *babbling) FoldUsage(ctx context.Context) error {
+	switch s.folds.Add(1) {
+	case 1:
+		return errors.New(hostileText)
+	case 2:
+		panic(hostileText)
+	}
+	return s.Store.FoldUsage(ctx)
 }
 
 func (s *babbling) Sweep(context.Context, apikeys.SweepParams) (int, error) { panic(hostileText) }
@@ -164,11 +175,22 @@ func babble(t *testing.T, lines *journal) {
 	}
 	client(store.Store, func(*apikeys.Config) {})
 	other := client(store.Store, accepting(otherSecret, secretOfTests))
+	org := must(other.CreateOrganization(ctx, "Acme"))(t).ID
+	exact := client(store, func(c *apikeys.Config) {
+		accepting(secretOfTests, otherSecret)(c)
+		c.Logger, c.RevocationDelay, c.UsageFlushInterval, c.RateLimiter = lines.logger(), -1, -1, apikeys.NewExactLimiter(store)
+	})
+	limited := issue(t, exact, apikeys.CreateKeyParams{OrganizationID: org, Metadata: apikeys.KeyMetadata{RateLimits: []apikeys.RateLimit{apikeys.PerDay(10)}}})
+	must(exact.Validate(ctx, limited.Plaintext.Reveal(), apikeys.ValidateParams{}))(t) // its use is not added up, twice
+	time.Sleep(time.Minute)
+	if err := exact.DeleteKey(ctx, limited.Key.ID); err != nil {
+		t.Fatal(err)
+	}
+
 	c := client(store, func(c *apikeys.Config) {
 		accepting(secretOfTests, otherSecret)(c)
 		c.Logger, c.OnEvent = lines.logger(), func(apikeys.Event) { panic(hostileText) }
 	})
-	org := must(other.CreateOrganization(ctx, "Acme"))(t).ID
 	key := issue(t, other, apikeys.CreateKeyParams{OrganizationID: org, Metadata: apikeys.KeyMetadata{Custom: map[string]any{hostileText[:20]: "\r\n"}}})
 
 	store.broken.Store(true)

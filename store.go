@@ -129,13 +129,12 @@ type Store interface {
 	// then it was a mistake and is overwritten. Used never goes down otherwise.
 	// The commit is as durable as the database's.
 	TakeLeases(ctx context.Context, requests []LeaseRequest) ([]LeaseGrant, error)
-	// Admit charges windows as TakeLeases does, and counts a use at the time at for
-	// each admission whose parts were all granted what they want, as AddUsage counts
-	// an accepted one: in the same transaction, so that there is never one without the
-	// other, and it is waited for once. Admissions are decided in their order. A use of a
-	// key that does not exist is dropped. Nothing repeats it when its outcome is unknown:
-	// then all of it was done, once, or nothing was. The commit is as durable as the
-	// database's.
+	// Admit charges windows as TakeLeases does, and notes a use at the time at for
+	// each admission whose parts were all granted what they want: in the same
+	// transaction, so that there is never one without the other, and it is waited for
+	// once. Admissions are decided in their order. Uses that are noted are added up later,
+	// see FoldUsage. Nothing repeats the call when its outcome is unknown: then all of it
+	// was done, once, or nothing was. The commit is as durable as the database's.
 	Admit(ctx context.Context, at time.Time, admissions []Admission) ([]LeaseGrant, error)
 	// ReturnLeases gives back what was not used, if the row is still of that window
 	// and has that much used; else nothing happens.
@@ -146,6 +145,18 @@ type Store interface {
 	// Accepted deltas raise UseCount and LastUsedAt of the key; all are added to
 	// its usage by hour.
 	AddUsage(ctx context.Context, batch UsageBatch) error
+	// FoldUsage adds the uses that Admit has noted, those of every process, to the keys'
+	// UseCount and LastUsedAt and to their usage by hour, as AddUsage adds accepted ones,
+	// and forgets the notes. Each use is added once, however often this is called at once
+	// and whatever happens to who does it; a use of a key that does not exist (any more)
+	// is dropped. Everything that was noted when the call began is added when it
+	// returns nil. It may take several transactions: after an error some of it may be
+	// done, and the rest is done by whoever comes next.
+	//
+	// GetKey, ListKeys and KeyUsage do it first, so that they tell every use that was
+	// acknowledged before they were called, by whichever process. KeysByHash, on the path
+	// of requests, and what changes keys do not: what they return may lack noted uses.
+	FoldUsage(ctx context.Context) error
 	// KeyUsage returns a key's usage by hour, secret and outcome, in the order of
 	// the hours. ErrNotFound.
 	KeyUsage(ctx context.Context, q UsageQuery) ([]UsageDelta, error)
@@ -276,6 +287,9 @@ func (UnimplementedStore) ReturnLeases(context.Context, []LeaseReturn) error { r
 
 // AddUsage returns an error: it is not implemented.
 func (UnimplementedStore) AddUsage(context.Context, UsageBatch) error { return errUnimplemented }
+
+// FoldUsage returns an error: it is not implemented.
+func (UnimplementedStore) FoldUsage(context.Context) error { return errUnimplemented }
 
 // KeyUsage returns an error: it is not implemented.
 func (UnimplementedStore) KeyUsage(context.Context, UsageQuery) ([]UsageDelta, error) {

@@ -75,6 +75,9 @@ func (c *core) sweep(ctx context.Context) (total int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := c.fold(ctx); err != nil { // what a client left that was killed
+		return 0, err
+	}
 	for _, kind := range c.kept.params(now) {
 		n, err := c.sweepKind(ctx, kind)
 		total += n

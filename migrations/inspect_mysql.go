@@ -19,6 +19,7 @@ UNION ALL SELECT 'apikeys_keys', (SELECT count(*) FROM (SELECT 1 FROM apikeys_ke
 UNION ALL SELECT 'apikeys_secrets', (SELECT count(*) FROM (SELECT 1 FROM apikeys_secrets LIMIT 1000001) AS t), NULL
 UNION ALL SELECT 'apikeys_usage', (SELECT count(*) FROM (SELECT 1 FROM apikeys_usage LIMIT 1000001) AS t), NULL
 UNION ALL SELECT 'apikeys_usage_hours', (SELECT count(*) FROM (SELECT 1 FROM apikeys_usage_hours LIMIT 1000001) AS t), (SELECT min(hour) FROM apikeys_usage_hours)
+UNION ALL SELECT 'apikeys_usage_log', (SELECT count(*) FROM (SELECT 1 FROM apikeys_usage_log LIMIT 1000001) AS t), (SELECT min(at) FROM apikeys_usage_log)
 UNION ALL SELECT 'apikeys_writers', (SELECT count(*) FROM (SELECT 1 FROM apikeys_writers LIMIT 1000001) AS t), (SELECT min(seen_at) FROM apikeys_writers)
 UNION ALL SELECT 'apikeys_windows', (SELECT count(*) FROM (SELECT 1 FROM apikeys_windows LIMIT 1000001) AS t), (SELECT min(starts) * 1000000 FROM apikeys_windows)
 UNION ALL SELECT 'apikeys_state', (SELECT count(*) FROM (SELECT 1 FROM apikeys_state LIMIT 1000001) AS t), NULL

@@ -20,6 +20,7 @@ UNION ALL SELECT 'apikeys_keys', (SELECT count(*) FROM (SELECT 1 FROM apikeys_ke
 UNION ALL SELECT 'apikeys_secrets', (SELECT count(*) FROM (SELECT 1 FROM apikeys_secrets LIMIT 1000001) AS t), NULL::bigint
 UNION ALL SELECT 'apikeys_usage', (SELECT count(*) FROM (SELECT 1 FROM apikeys_usage LIMIT 1000001) AS t), NULL::bigint
 UNION ALL SELECT 'apikeys_usage_hours', (SELECT count(*) FROM (SELECT 1 FROM apikeys_usage_hours LIMIT 1000001) AS t), (SELECT (extract(epoch FROM min(hour)) * 1000000)::bigint FROM apikeys_usage_hours)
+UNION ALL SELECT 'apikeys_usage_log', (SELECT count(*) FROM (SELECT 1 FROM apikeys_usage_log LIMIT 1000001) AS t), (SELECT (extract(epoch FROM min(at)) * 1000000)::bigint FROM apikeys_usage_log)
 UNION ALL SELECT 'apikeys_writers', (SELECT count(*) FROM (SELECT 1 FROM apikeys_writers LIMIT 1000001) AS t), (SELECT (extract(epoch FROM min(seen_at)) * 1000000)::bigint FROM apikeys_writers)
 UNION ALL SELECT 'apikeys_windows', (SELECT count(*) FROM (SELECT 1 FROM apikeys_windows LIMIT 1000001) AS t), (SELECT min(starts) * 1000000 FROM apikeys_windows)
 UNION ALL SELECT 'apikeys_state', (SELECT count(*) FROM (SELECT 1 FROM apikeys_state LIMIT 1000001) AS t), NULL::bigint

@@ -51,7 +51,7 @@ func wantMySQL(t *testing.T, db *sql.DB, n int64) {
 	}
 	want := int64(1)
 	if n > 0 {
-		want = 13
+		want = 14
 		if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM apikeys_state").Scan(&states); err != nil || states != 1 {
 			t.Errorf("got %d rows of state, %v, want 1", states, err)
 		}

@@ -53,7 +53,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"RevokeKeys": m.revokeKeys, "DeleteKeys": m.deleteKeys,
 		"AddHash": m.addHash, "CountHashes": m.countHashes, "DeleteHashes": m.deleteHashes,
 		"Changes": m.changes, "TakeLeases": m.takeLeases, "Admit": m.admit, "ReturnLeases": m.returnLeases,
-		"AddUsage": m.addUsage, "KeyUsage": m.keyUsage, "ListEvents": m.listEvents,
+		"AddUsage": m.addUsage, "FoldUsage": m.foldUsage, "KeyUsage": m.keyUsage, "ListEvents": m.listEvents,
 	} {
 		actions[name] = func(*rapid.T) { do() }
 	}

@@ -195,6 +195,12 @@ func (m *machine) addUsage() {
 	}, batch))
 }
 
+func (m *machine) foldUsage() {
+	m.run(m.call("FoldUsage", func(ctx context.Context, p *participant) ([]any, error) {
+		return nil, p.store.FoldUsage(ctx)
+	}))
+}
+
 func (m *machine) keyUsage() {
 	m.run(m.usage(apikeys.UsageQuery{
 		Ref: m.keyRef(), From: one(m.t, "from", append(timesOrNever(), hours()...)), To: one(m.t, "to", append(timesOrNever(), hours()...)),

@@ -77,6 +77,11 @@ func (m *machine) freeHashes() []apikeys.Hash {
 
 // standingKeys are those that there are.
 func (m *machine) standingKeys() []apikeys.KeyRecord {
+	for _, p := range m.all[1:] {
+		if err := p.store.FoldUsage(m.Context()); err != nil { // as the model does below
+			m.Fatalf("%s: FoldUsage: %v", p.name, err)
+		}
+	}
 	found, _ := m.all[0].store.ListKeys(m.Context(), apikeys.KeyQuery{}) // the model has no failures
 	return found
 }

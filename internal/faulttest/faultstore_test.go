@@ -198,6 +198,11 @@ func (s *faultStore) AddUsage(ctx context.Context, b apikeys.UsageBatch) error {
 	return err
 }
 
+func (s *faultStore) FoldUsage(ctx context.Context) error {
+	_, err := pass(s, "FoldUsage", writes, func() (struct{}, error) { return struct{}{}, s.Store.FoldUsage(ctx) })
+	return err
+}
+
 func (s *faultStore) KeyUsage(ctx context.Context, q apikeys.UsageQuery) ([]apikeys.UsageDelta, error) {
 	return pass(s, "KeyUsage", reads, func() ([]apikeys.UsageDelta, error) { return s.Store.KeyUsage(ctx, q) })
 }

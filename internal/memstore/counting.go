@@ -151,7 +151,7 @@ func later(a, b time.Time) time.Time {
 
 // KeyUsage implements [apikeys.Store].
 func (s *Store) KeyUsage(ctx context.Context, q apikeys.UsageQuery) ([]apikeys.UsageDelta, error) {
-	unlock, err := s.lock(ctx)
+	unlock, err := s.lockFolded(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -129,7 +129,7 @@ func (s *Store) KeysByHash(ctx context.Context, hashes []apikeys.Hash) ([]apikey
 
 // GetKey implements [apikeys.Store].
 func (s *Store) GetKey(ctx context.Context, ref apikeys.KeyRef) (apikeys.KeyRecord, []apikeys.SecretRecord, error) {
-	unlock, err := s.lock(ctx)
+	unlock, err := s.lockFolded(ctx)
 	if err != nil {
 		return apikeys.KeyRecord{}, nil, err
 	}
@@ -155,7 +155,7 @@ func within(k apikeys.KeyRecord, scope apikeys.Scope) bool {
 
 // ListKeys implements [apikeys.Store].
 func (s *Store) ListKeys(ctx context.Context, q apikeys.KeyQuery) ([]apikeys.KeyRecord, error) {
-	unlock, err := s.lock(ctx)
+	unlock, err := s.lockFolded(ctx)
 	if err != nil {
 		return nil, err
 	}

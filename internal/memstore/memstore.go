@@ -33,6 +33,7 @@ type Store struct {
 	windows   map[windowID]window
 	writers   map[uuid.UUID]writer
 	hours     map[hourID]apikeys.UsageDelta
+	log       []apikeys.UsageDelta // uses that Admit counted and that are in no count yet
 }
 
 var _ apikeys.Store = (*Store)(nil)

@@ -9,7 +9,9 @@ import (
 	"github.com/apikeys-platform/apikeys"
 )
 
-// Admit implements [apikeys.Store]: leases first, uses then, as all who lock both do.
+// Admit implements [apikeys.Store]. The uses are logged, as one row, in the transaction
+// that charges the windows: adding them up there would lock and write two more rows for
+// each of them.
 func (s *Store) Admit(ctx context.Context, at time.Time, admissions []apikeys.Admission) (grants []apikeys.LeaseGrant, err error) {
 	if len(admissions) == 0 {
 		return nil, nil
@@ -23,12 +25,12 @@ func (s *Store) Admit(ctx context.Context, at time.Time, admissions []apikeys.Ad
 		if grants, err = s.charge(ctx, tx, requests, wanted); err != nil {
 			return err
 		}
-		uses := admitted(at, admissions, grants)
-		there, err := s.addToKeys(ctx, tx, uses)
-		if err != nil {
-			return err
+		uses := admitted(admissions, grants)
+		if len(uses) == 0 {
+			return nil
 		}
-		return s.addToHours(ctx, tx, uses, there)
+		_, err := tx.Exec(ctx, s.st.LogUses, s.dialect.Time(at), logged(uses))
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -37,12 +39,12 @@ func (s *Store) Admit(ctx context.Context, at time.Time, admissions []apikeys.Ad
 }
 
 // admitted are the uses of what was granted in full: a refused request counts none.
-func admitted(at time.Time, admissions []apikeys.Admission, grants []apikeys.LeaseGrant) []apikeys.UsageDelta {
+func admitted(admissions []apikeys.Admission, grants []apikeys.LeaseGrant) []loggedUses {
 	type secret struct {
 		key    uuid.UUID
 		number int
 	}
-	uses := make([]apikeys.UsageDelta, 0, len(admissions))
+	uses := make([]loggedUses, 0, len(admissions))
 	of := make(map[secret]int, len(admissions))
 	for i, a := range admissions {
 		if !a.Granted(grants[i]) {
@@ -52,11 +54,9 @@ func admitted(at time.Time, admissions []apikeys.Admission, grants []apikeys.Lea
 		if !known {
 			n = len(uses)
 			of[secret{a.KeyID, a.Secret}] = n
-			uses = append(uses, apikeys.UsageDelta{
-				KeyID: a.KeyID, Secret: a.Secret, Hour: at.Truncate(time.Hour), Outcome: apikeys.OutcomeAccepted, LastAt: at,
-			})
+			uses = append(uses, loggedUses{key: a.KeyID, secret: a.Secret})
 		}
-		uses[n].Count++
+		uses[n].count++
 	}
 	return uses
 }

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -41,6 +42,19 @@ func (Binary) IDs(ids []uuid.UUID) any {
 
 func (Binary) Hashes(list [][32]byte) any {
 	return hexList(list, func(h [32]byte) []byte { return h[:] })
+}
+
+// Numbers is [1,2,…].
+func (Binary) Numbers(list []int64) any {
+	text := make([]byte, 0, 2+len(list)*8)
+	text = append(text, '[')
+	for i, n := range list {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, n, 10)
+	}
+	return string(append(text, ']'))
 }
 
 // hexList returns ["00ff…", …].

@@ -19,6 +19,7 @@ type Dialect interface {
 	JSON(text json.RawMessage) any
 	IDs(ids []uuid.UUID) any    // one argument that stands for a list
 	Hashes(list [][32]byte) any // one argument that stands for a list
+	Numbers(list []int64) any   // one argument that stands for a list
 	ScanID(id *uuid.UUID) any   // NULL is uuid.Nil
 	ScanHash(h *[32]byte) any   // NULL is zero
 	ScanTime(t *time.Time) any  // UTC; NULL is the zero time

@@ -13,6 +13,9 @@ import (
 
 // ListKeys implements [apikeys.Store].
 func (s *Store) ListKeys(ctx context.Context, q apikeys.KeyQuery) (found []apikeys.KeyRecord, err error) {
+	if err := s.foldFirst(ctx); err != nil {
+		return nil, err
+	}
 	if impossible(q.Scope) {
 		return nil, nil
 	}

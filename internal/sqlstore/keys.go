@@ -186,6 +186,9 @@ func detailOf(keys []keyOf) map[string]any { return map[string]any{"keys": idsOf
 
 // GetKey implements [apikeys.Store].
 func (s *Store) GetKey(ctx context.Context, ref apikeys.KeyRef) (k apikeys.KeyRecord, secrets []apikeys.SecretRecord, err error) {
+	if err := s.foldFirst(ctx); err != nil {
+		return k, nil, err
+	}
 	if impossible(ref.Scope) {
 		return k, nil, apikeys.ErrNotFound
 	}

@@ -15,7 +15,7 @@ import (
 // nothing, the transaction excludes other writers); "shared" means that the rows
 // may not be deleted before the transaction ends; "if absent" means ON CONFLICT DO
 // NOTHING (or an error that Classify calls Duplicate, where that does not end a
-// transaction); "list" is one argument from Dialect.IDs or Dialect.Hashes.
+// transaction); "list" is one argument from Dialect.IDs, Dialect.Hashes or Dialect.Numbers.
 //
 // Columns of records, as select lists:
 //
@@ -130,6 +130,12 @@ type Statements struct {
 	AddUsage     string // count, last used (or NULL) twice; where key: the later of both times
 	AddHour      string // key_id, hour, secret, outcome, count, last_at: or adds to what is there, the later of both times
 	KeyHours     string // from, before; where key, scope → hour (NULL: none), secret, outcome, count, last_at; by hour, secret, outcome
+
+	LogUses         string // at, uses: of one call
+	FirstLogged     string // → id of the first row of the log; ids are greater than 0
+	LockFirstLogged string // → the same, locked
+	Logged          string // id, limit → id, at, uses of the rows after it, in the order of ids
+	DeleteLogged    string // list of numbers: ids
 
 	SweepWindows  string // starts before, ends before (both seconds), limit
 	SweepEvents   string // before, limit

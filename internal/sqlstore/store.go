@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/apikeys-platform/apikeys"
+	"github.com/apikeys-platform/apikeys/internal/coalesce"
 )
 
 // Store implements [apikeys.Store] on a database. The store of each database
@@ -22,12 +23,17 @@ type Store struct {
 	db      Database
 	dialect Dialect
 	st      *Statements
+	folds   *coalesce.Group[struct{}, struct{}]
 }
 
 var _ apikeys.Store = (*Store)(nil)
 
 // New returns a store on db. Neither d nor st may change afterwards.
-func New(db Database, d Dialect, st *Statements) *Store { return &Store{db, d, st} }
+func New(db Database, d Dialect, st *Statements) *Store {
+	s := &Store{db: db, dialect: d, st: st}
+	s.folds = newFolds(s.fold)
+	return s
+}
 
 // all returns every row of a query.
 func all[T any](ctx context.Context, c Conn, scan func(row) (T, error), query string, args ...any) ([]T, error) {

@@ -18,12 +18,17 @@ func (s *Store) AddUsage(ctx context.Context, batch apikeys.UsageBatch) error {
 		if err := s.claim(ctx, tx, batch); err != nil {
 			return err
 		}
-		there, err := s.addToKeys(ctx, tx, batch.Deltas)
-		if err != nil {
-			return err
-		}
-		return s.addToHours(ctx, tx, batch.Deltas, there)
+		return s.addDeltas(ctx, tx, batch.Deltas)
 	})
+}
+
+// addDeltas adds uses to those of the keys that there are.
+func (s *Store) addDeltas(ctx context.Context, tx Tx, deltas []apikeys.UsageDelta) error {
+	there, err := s.addToKeys(ctx, tx, deltas)
+	if err != nil {
+		return err
+	}
+	return s.addToHours(ctx, tx, deltas, there)
 }
 
 // claim makes the batch the last of its writer; errNothing when it is not later
@@ -116,6 +121,9 @@ func (s *Store) addToHours(ctx context.Context, tx Tx, deltas []apikeys.UsageDel
 
 // KeyUsage implements [apikeys.Store].
 func (s *Store) KeyUsage(ctx context.Context, q apikeys.UsageQuery) ([]apikeys.UsageDelta, error) {
+	if err := s.foldFirst(ctx); err != nil {
+		return nil, err
+	}
 	if impossible(q.Ref.Scope) {
 		return nil, apikeys.ErrNotFound
 	}

@@ -121,6 +121,15 @@ CREATE TABLE IF NOT EXISTS apikeys_usage_hours (
     INDEX apikeys_usage_hours_hour (hour)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET binary;
 
+-- Uses that were counted with their limits, one row for each such call: appended with the
+-- windows, and added to the two tables above later, many rows at a time, when they are
+-- removed here. What a row holds is said in internal/sqlstore/usagelog.go.
+CREATE TABLE IF NOT EXISTS apikeys_usage_log (
+    id   BIGINT     NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    at   BIGINT     NOT NULL,
+    uses MEDIUMBLOB NOT NULL
+) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET binary;
+
 -- The last batch that each client's usage was applied up to.
 CREATE TABLE IF NOT EXISTS apikeys_writers (
     id      BINARY(16) NOT NULL PRIMARY KEY,
@@ -181,6 +190,7 @@ DROP TABLE IF EXISTS apikeys_changes;
 DROP TABLE IF EXISTS apikeys_state;
 DROP TABLE IF EXISTS apikeys_windows;
 DROP TABLE IF EXISTS apikeys_writers;
+DROP TABLE IF EXISTS apikeys_usage_log;
 DROP TABLE IF EXISTS apikeys_usage_hours;
 DROP TABLE IF EXISTS apikeys_usage;
 DROP TABLE IF EXISTS apikeys_secrets;

@@ -111,6 +111,15 @@ CREATE TABLE apikeys_usage_hours (
 ) WITH (fillfactor = 80);
 CREATE INDEX apikeys_usage_hours_hour ON apikeys_usage_hours (hour);
 
+-- Uses that were counted with their limits, one row for each such call: appended with the
+-- windows, and added to the two tables above later, many rows at a time, when they are
+-- removed here. What a row holds is said in internal/sqlstore/usagelog.go.
+CREATE TABLE apikeys_usage_log (
+    id   bigint      NOT NULL GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at   timestamptz NOT NULL,
+    uses bytea       NOT NULL
+);
+
 -- The last batch that each client's usage was applied up to.
 CREATE TABLE apikeys_writers (
     id      uuid        NOT NULL PRIMARY KEY,
@@ -119,12 +128,17 @@ CREATE TABLE apikeys_writers (
 );
 CREATE INDEX apikeys_writers_seen ON apikeys_writers (seen_at);
 
--- Rate limit windows: starts and span in seconds since and of the Unix epoch.
+-- Rate limit windows: starts and span in seconds since and of the Unix epoch. The last
+-- three columns are what the last one who asked was answered: a statement that updates a
+-- row can return only what is in it afterwards.
 CREATE TABLE apikeys_windows (
     subject bytea  NOT NULL CHECK (octet_length(subject) = 32),
     span    bigint NOT NULL,
     starts  bigint NOT NULL,
     used    bigint NOT NULL,
+    granted bigint NOT NULL DEFAULT 0,
+    asker   bigint NOT NULL DEFAULT 0, -- its place in its call
+    asked   timestamptz,
     PRIMARY KEY (subject, span)
 ) WITH (fillfactor = 50);
 CREATE INDEX apikeys_windows_starts ON apikeys_windows (starts);
@@ -168,6 +182,7 @@ DROP TABLE apikeys_changes;
 DROP TABLE apikeys_state;
 DROP TABLE apikeys_windows;
 DROP TABLE apikeys_writers;
+DROP TABLE apikeys_usage_log;
 DROP TABLE apikeys_usage_hours;
 DROP TABLE apikeys_usage;
 DROP TABLE apikeys_secrets;

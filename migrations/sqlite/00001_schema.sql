@@ -104,6 +104,15 @@ CREATE TABLE apikeys_usage_hours (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX apikeys_usage_hours_hour ON apikeys_usage_hours (hour);
 
+-- Uses that were counted with their limits, one row for each such call: appended with the
+-- windows, and added to the two tables above later, many rows at a time, when they are
+-- removed here. What a row holds is said in internal/sqlstore/usagelog.go.
+CREATE TABLE apikeys_usage_log (
+    id   INTEGER NOT NULL PRIMARY KEY,
+    at   INTEGER NOT NULL,
+    uses BLOB    NOT NULL
+) STRICT;
+
 -- The last batch that each client's usage was applied up to.
 CREATE TABLE apikeys_writers (
     id      BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
@@ -161,6 +170,7 @@ DROP TABLE apikeys_changes;
 DROP TABLE apikeys_state;
 DROP TABLE apikeys_windows;
 DROP TABLE apikeys_writers;
+DROP TABLE apikeys_usage_log;
 DROP TABLE apikeys_usage_hours;
 DROP TABLE apikeys_usage;
 DROP TABLE apikeys_secrets;

@@ -220,6 +220,7 @@ var wanted = map[string]string{
 	"ResourcesByOrganization": "r range apikeys_resources_organization", "ResourcesByKind": "r range apikeys_resources_kind",
 	"EventsBySubject": "e range apikeys_events_subject", "EventsByOrganization": "e range apikeys_events_organization",
 	"EventsAll": "e range PRIMARY", "LockWindows": "w ref PRIMARY", "ReturnWindow": "apikeys_windows range PRIMARY",
+	"FirstLogged": "apikeys_usage_log range PRIMARY", "Logged": "apikeys_usage_log range PRIMARY", "DeleteLogged": "l eq_ref PRIMARY",
 	"ShareResources": "apikeys_resources range PRIMARY", "ChangesSince": "apikeys_changes range PRIMARY",
 }
 
@@ -316,6 +317,8 @@ func use(t *testing.T, s apikeys.Store, k, other apikeys.KeyRecord) {
 		s.AddUsage(ctx, apikeys.UsageBatch{Writer: k.ID, Seq: 2, At: at, Deltas: []apikeys.UsageDelta{
 			{KeyID: k.ID, Secret: 1, Hour: at.Truncate(time.Hour), Outcome: apikeys.OutcomeAccepted, Count: 1, LastAt: at},
 		}}),
+		second(s.Admit(ctx, at, []apikeys.Admission{{Lease: lease[0], KeyID: k.ID, Secret: 1}})),
+		s.FoldUsage(ctx),
 		second(s.KeyUsage(ctx, apikeys.UsageQuery{Ref: ref, From: at.Add(-time.Hour), To: later})),
 		second(s.ListEvents(ctx, apikeys.EventQuery{ID: k.ID, Limit: 50})),
 		second(s.ListEvents(ctx, apikeys.EventQuery{SubjectID: k.ID, Limit: 50})),

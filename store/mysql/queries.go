@@ -298,6 +298,14 @@ UPDATE apikeys_usage
 	lockUsage = `
 SELECT u.key_id FROM ` + list + `apikeys_usage u FORCE INDEX (PRIMARY) ON u.key_id = UNHEX(j.v) FOR UPDATE`
 
+	logUses         = `INSERT INTO apikeys_usage_log (at, uses) VALUES (?, ?)`
+	firstLogged     = `SELECT id FROM apikeys_usage_log WHERE id > 0 ORDER BY id LIMIT 1`
+	lockFirstLogged = firstLogged + ` FOR UPDATE`
+	logged          = `SELECT id, at, uses FROM apikeys_usage_log WHERE id > ? ORDER BY id LIMIT ?`
+	deleteLogged    = `
+DELETE l FROM JSON_TABLE(CONVERT(? USING utf8mb4), '$[*]' COLUMNS (v BIGINT PATH '$')) j
+       STRAIGHT_JOIN apikeys_usage_log l FORCE INDEX (PRIMARY) ON l.id = j.v`
+
 	keyHours = `
 SELECT h.hour, COALESCE(h.secret, 0), COALESCE(h.outcome, ''), COALESCE(h.count, 0), h.last_at
   FROM apikeys_keys k LEFT JOIN apikeys_usage_hours h ON h.key_id = k.id AND h.hour >= ? AND h.hour < ?

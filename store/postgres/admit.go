@@ -4,22 +4,29 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"github.com/apikeys-platform/apikeys"
+	"github.com/apikeys-platform/apikeys/internal/sqlstore"
 )
 
-// admit decides leases and counts the uses of what was granted in full, in one statement
-// and one commit. Of a request that comes in copies, as many are counted as were granted.
-// The windows are locked before the rows of usage, because these depend on the decision.
-const admit = decideLeases + `, granted AS (
+// Statements that decide leases and log the uses of what was granted in full, in one
+// commit. What a row of the log begins with is given; how often each use was granted is
+// added to it here, in the same order: of a request that comes in copies, as many are
+// counted as were granted.
+const (
+	admit = decideLeases + `, granted AS (
     SELECT request, min(CASE want WHEN 0 THEN copies ELSE granted / want END) AS uses
       FROM decided, complete WHERE complete.yes GROUP BY request
-), delta AS (
-    SELECT use.key_id, $12::timestamptz AS hour, use.secret, '` + apikeys.OutcomeAccepted + `' AS outcome, granted.uses AS count, $13::timestamptz AS last_at
-      FROM unnest($9::bigint[], $10::uuid[], $11::bigint[]) AS use (request, key_id, secret) JOIN granted USING (request)
-     WHERE granted.uses > 0
-)` + addDeltas + decidedLeases
+), logged AS (
+    INSERT INTO apikeys_usage_log (at, uses)
+    SELECT $9::timestamptz, $10::bytea || string_agg(int4send(uses::integer), ''::bytea ORDER BY request) FROM granted HAVING sum(uses) > 0
+)` + decidedLeases
+
+	admitSingle = decideSingle + `, logged AS (
+    INSERT INTO apikeys_usage_log (at, uses)
+    SELECT $8::timestamptz, $9::bytea || string_agg(int4send((granted / ($4::bigint[])[asker])::integer), ''::bytea ORDER BY asker)
+      FROM charged HAVING sum(granted / ($4::bigint[])[asker]) > 0
+)` + decidedSingle
+)
 
 // Admit implements [apikeys.Store].
 func (s *Store) Admit(ctx context.Context, at time.Time, admissions []apikeys.Admission) ([]apikeys.LeaseGrant, error) {
@@ -28,10 +35,14 @@ func (s *Store) Admit(ctx context.Context, at time.Time, admissions []apikeys.Ad
 		requests[i] = admissions[i].Lease
 	}
 	batch, ok := batchOf(requests)
-	if !ok || !batch.uses(admissions) {
+	if !ok || !batch.takesUses(admissions) {
 		return s.Store.Admit(ctx, at, admissions)
 	}
-	decided, err := s.decide(ctx, batch, admit, batch.admitArgs(at))
+	query := admit
+	if batch.single {
+		query = admitSingle
+	}
+	decided, err := s.decide(ctx, batch, query, append(batch.args(), dialect{}.Time(at), batch.uses()))
 	switch {
 	case err != nil:
 		return nil, err
@@ -41,9 +52,9 @@ func (s *Store) Admit(ctx context.Context, at time.Time, admissions []apikeys.Ad
 	return batch.grants(requests), nil
 }
 
-// uses finds the use that each group stands for, unless copies of one request stand for
-// different ones: which of them were granted is decided in their order.
-func (b *leaseBatch) uses(admissions []apikeys.Admission) bool {
+// takesUses finds the use that each group stands for, unless copies of one request stand
+// for different ones: which of them were granted is decided in their order.
+func (b *leaseBatch) takesUses(admissions []apikeys.Admission) bool {
 	for i, n := range b.of {
 		g, a := &b.groups[n], &admissions[i]
 		if g.use == nil {
@@ -56,12 +67,12 @@ func (b *leaseBatch) uses(admissions []apikeys.Admission) bool {
 	return true
 }
 
-func (b *leaseBatch) admitArgs(at time.Time) []any {
-	groups, keys, secrets := make([]int64, len(b.groups)), make([]pgtype.UUID, len(b.groups)), make([]int64, len(b.groups))
-	for i := range b.groups {
-		use := b.groups[i].use
-		groups[i], keys[i], secrets[i] = int64(i), pgtype.UUID{Bytes: use.KeyID, Valid: true}, int64(use.Secret)
+// uses are those of the groups, in the order of args, as a row of the log begins.
+func (b *leaseBatch) uses() []byte {
+	var uses []byte
+	for _, n := range b.order {
+		use := b.groups[n].use
+		uses = sqlstore.AppendUse(uses, use.KeyID, use.Secret)
 	}
-	d := dialect{}
-	return append(b.args(), groups, keys, secrets, d.Time(at.Truncate(time.Hour)), d.Time(at))
+	return uses
 }

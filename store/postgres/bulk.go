@@ -8,20 +8,18 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// bulk is an "if absent" statement for many rows at once. Its arguments are arrays,
-// one for each column, and it returns the number of each row that it inserted. A
-// statement for each row costs several times as much, even when all of them are sent
+// bulk is a statement for many rows at once. Its arguments are arrays, one for each
+// column, and it returns the number of each row that it inserted or changed. A statement for each row costs several times as much, even when all of them are sent
 // in one round trip.
 type bulk struct {
 	query string
 	kinds string // of the columns, see column
 }
 
-// bulkRows is how many rows one statement inserts at most.
+// bulkRows is how many rows one statement has at most.
 const bulkRows = 1000
 
-// inBulk returns the statement that does for many rows what the statement of an
-// import does for one.
+// inBulk returns the statement that does for many rows what another does for one.
 func inBulk(query string) (bulk, bool) {
 	switch query {
 	case insertKey:
@@ -30,6 +28,10 @@ func inBulk(query string) (bulk, bool) {
 		return bulk{insertSecrets, "buisstt"}, true
 	case insertUsage:
 		return bulk{insertUsages, "uit"}, true
+	case addUsage:
+		return bulk{addUsages, "ittu"}, true
+	case addHour:
+		return bulk{addHours, "utisit"}, true
 	}
 	return bulk{}, false
 }
@@ -77,20 +79,51 @@ WITH given AS (
         ON CONFLICT DO NOTHING RETURNING key_id
 )
 SELECT min(given.n) FROM given JOIN inserted USING (key_id) GROUP BY given.key_id`
+
+	// Each row is of another key, and they are locked in the order in which they are given
+	// (see applyUsage).
+	addUsages = `
+WITH given AS (
+    SELECT key_id, count, greatest(last_at, last_at_again) AS last_at, n
+      FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[], $4::uuid[]) WITH ORDINALITY
+        AS given (count, last_at, last_at_again, key_id, n)
+), locked AS MATERIALIZED (
+    SELECT g.n, u.key_id FROM (SELECT key_id, n FROM given ORDER BY n) g, LATERAL
+           (SELECT key_id FROM apikeys_usage WHERE key_id = g.key_id FOR UPDATE) u
+), used AS (
+    INSERT INTO apikeys_usage AS u (key_id, use_count, last_used_at)
+    SELECT key_id, count, last_at FROM given JOIN locked USING (key_id, n) ORDER BY n
+        ON CONFLICT (key_id) DO UPDATE
+       SET use_count = u.use_count + excluded.use_count, last_used_at = greatest(u.last_used_at, excluded.last_used_at)
+)
+SELECT n FROM locked`
+
+	// Rows of one key, hour, secret and outcome are one.
+	addHours = `
+WITH given AS (
+    SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $4::text[], $5::bigint[], $6::timestamptz[]) WITH ORDINALITY
+        AS given (key_id, hour, secret, outcome, count, last_at, n)
+), added AS (
+    INSERT INTO apikeys_usage_hours AS h (key_id, hour, secret, outcome, count, last_at)
+    SELECT key_id, hour, secret, outcome, sum(count), max(last_at) FROM given GROUP BY key_id, hour, secret, outcome ORDER BY min(n)
+        ON CONFLICT (key_id, hour, secret, outcome) DO UPDATE
+       SET count = h.count + excluded.count, last_at = greatest(h.last_at, excluded.last_at)
+)
+SELECT n FROM given`
 )
 
-// exec inserts rows and sets affected to 1 for those that went in.
+// exec runs the statement and sets affected to 1 for the rows that it returned.
 func (b bulk) exec(ctx context.Context, e executor, rows [][]any, affected []int64) error {
 	args := make([]any, len(b.kinds))
 	for i, kind := range []byte(b.kinds) {
 		args[i] = column(kind, rows, i)
 	}
-	inserted, err := e.Query(ctx, b.query, args...)
+	done, err := e.Query(ctx, b.query, args...)
 	if err != nil {
 		return err
 	}
 	var n int64
-	_, err = pgx.ForEachRow(inserted, []any{&n}, func() error {
+	_, err = pgx.ForEachRow(done, []any{&n}, func() error {
 		affected[n-1] = 1
 		return nil
 	})

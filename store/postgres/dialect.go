@@ -55,6 +55,8 @@ func (dialect) Hashes(list [][32]byte) any {
 	return all
 }
 
+func (dialect) Numbers(list []int64) any { return list }
+
 func (dialect) ScanID(id *uuid.UUID) any  { return (*scanID)(id) }
 func (dialect) ScanHash(h *[32]byte) any  { return (*scanHash)(h) }
 func (dialect) ScanTime(t *time.Time) any { return (*scanTime)(t) }

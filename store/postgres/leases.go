@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"time"
@@ -60,6 +61,42 @@ SELECT d.request, d.now, d.start, d.used, d.granted, c.yes AND (d.granted > 0) =
 
 const takeLeases = decideLeases + decidedLeases
 
+// decideSingle decides requests of one window each: the usual ones. Each row is locked and
+// written at once, and made if it is not there; they come in the order of locks. The clock
+// is read, and everything decided, when the row is locked. As RETURNING sees only what is
+// in a row afterwards, the answer is written into it; a request that is refused changes
+// nothing else. It returns no rows where decideLeases would grant nothing because of
+// default_transaction_isolation.
+const decideSingle = `
+WITH charged AS (
+    INSERT INTO apikeys_windows AS w (subject, span, starts, used, granted, asker, asked)
+    SELECT p.subject, p.span, CASE WHEN g.granted > 0 THEN floor(extract(epoch FROM t.now) / p.span)::bigint * p.span ELSE 0 END,
+           g.granted, g.granted, p.n, t.now
+      FROM (SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::boolean[], $7::timestamptz[])
+                     WITH ORDINALITY AS part (subject, span, most, want, copies, whole, at, n)
+             WHERE current_setting('transaction_isolation') = 'read committed' ORDER BY n) p,
+           LATERAL (SELECT COALESCE(p.at, clock_timestamp()) AS now OFFSET 0) t,
+           LATERAL (SELECT CASE WHEN p.whole THEN p.want * least(p.copies, p.most / p.want) ELSE least(p.want, p.most) END AS granted) g
+    ON CONFLICT (subject, span) DO UPDATE SET (starts, used, granted, asker, asked) = (
+        SELECT CASE WHEN g.granted > 0 THEN t.start ELSE w.starts END, CASE WHEN g.granted > 0 THEN u.used + g.granted ELSE w.used END,
+               g.granted, excluded.asker, t.now
+          FROM (SELECT ($3::bigint[])[excluded.asker] AS most, ($4::bigint[])[excluded.asker] AS want, ($5::bigint[])[excluded.asker] AS copies,
+                       ($6::boolean[])[excluded.asker] AS whole, COALESCE(($7::timestamptz[])[excluded.asker], clock_timestamp()) AS now OFFSET 0) p,
+               LATERAL (SELECT p.now, floor(extract(epoch FROM p.now) / w.span)::bigint * w.span AS start OFFSET 0) t,
+               LATERAL (SELECT CASE w.starts WHEN t.start THEN w.used WHEN t.start + w.span THEN p.most ELSE 0 END AS used) u,
+               LATERAL (SELECT CASE WHEN p.whole THEN p.want * least(p.copies, greatest(0, (p.most - u.used) / p.want))
+                               ELSE greatest(0, least(p.want, p.most - u.used)) END AS granted) g)
+    RETURNING subject, span, starts, used, granted, asker, asked
+)`
+
+// decidedSingle tells what was decided, as decidedLeases does.
+const decidedSingle = `
+SELECT c.asker - 1, c.asked, s.start, CASE WHEN c.granted > 0 THEN c.used - c.granted
+       ELSE CASE c.starts WHEN s.start THEN c.used WHEN s.start + c.span THEN ($3::bigint[])[c.asker] ELSE 0 END END, c.granted, true
+  FROM charged c, LATERAL (SELECT floor(extract(epoch FROM c.asked) / c.span)::bigint * c.span AS start OFFSET 0) s`
+
+const takeSingle = decideSingle + decidedSingle
+
 // insertWindows makes rows that are wanted, in the order of locks; none where a row that
 // somebody writes at that moment would fail it.
 const insertWindows = `
@@ -74,7 +111,11 @@ func (s *Store) TakeLeases(ctx context.Context, requests []apikeys.LeaseRequest)
 	if !ok {
 		return s.Store.TakeLeases(ctx, requests)
 	}
-	decided, err := s.decide(ctx, batch, takeLeases, batch.args())
+	query := takeLeases
+	if batch.single {
+		query = takeSingle
+	}
+	decided, err := s.decide(ctx, batch, query, batch.args())
 	switch {
 	case err != nil:
 		return nil, err
@@ -88,7 +129,7 @@ func (s *Store) TakeLeases(ctx context.Context, requests []apikeys.LeaseRequest)
 // window was never used before, it is opened, and the statement runs again.
 func (s *Store) decide(ctx context.Context, batch *leaseBatch, query string, args []any) (decided bool, err error) {
 	decided, err = s.decideOnce(ctx, batch, query, args)
-	if err == nil && !decided {
+	if err == nil && !decided && !batch.single {
 		if err = s.insertWindows(ctx, batch); err == nil {
 			decided, err = s.decideOnce(ctx, batch, query, args)
 		}
@@ -98,10 +139,12 @@ func (s *Store) decide(ctx context.Context, batch *leaseBatch, query string, arg
 
 func (s *Store) decideOnce(ctx context.Context, batch *leaseBatch, query string, args []any) (decided bool, err error) {
 	err = s.Statement(ctx, func() (sent bool, err error) {
-		decided = true
+		undecided := 0
 		for i := range batch.groups {
+			undecided += len(batch.groups[i].request.Parts)
 			batch.groups[i].parts = batch.groups[i].parts[:0]
 		}
+		defer func() { decided = undecided == 0 }()
 		return s.db.statement(ctx, query, args, func(rows pgx.Rows) error {
 			var group, start int64
 			var now time.Time
@@ -110,9 +153,11 @@ func (s *Store) decideOnce(ctx context.Context, batch *leaseBatch, query string,
 			err := rows.Scan(&group, (*scanTime)(&now), &start, &part.used, &part.granted, &charged)
 			if err == nil {
 				part.start = time.Unix(start, 0).UTC()
-				g := &batch.groups[group]
+				g := &batch.groups[batch.order[group]]
 				g.now, g.parts = now, append(g.parts, part)
-				decided = decided && charged
+			}
+			if charged {
+				undecided--
 			}
 			return err
 		})
@@ -141,7 +186,9 @@ func (s *Store) insertWindows(ctx context.Context, batch *leaseBatch) error {
 type leaseBatch struct {
 	groups []leaseGroup
 	of     []int // the group of each request
+	order  []int // of the groups, as they are passed on
 	wants  bool
+	single bool // each is of one window, and more than a look
 }
 
 // leaseGroup is a request in so many copies, and what became of them.
@@ -163,7 +210,7 @@ type grantedCopies struct {
 // first is granted is used for the second. It is not for requests that only look, which
 // lock nothing.
 func batchOf(requests []apikeys.LeaseRequest) (*leaseBatch, bool) {
-	b := &leaseBatch{groups: make([]leaseGroup, 0, len(requests)), of: make([]int, len(requests))}
+	b := &leaseBatch{groups: make([]leaseGroup, 0, len(requests)), of: make([]int, len(requests)), single: true}
 	bySubject := make(map[apikeys.Subject]int, len(requests))
 	for i, r := range requests {
 		if len(r.Parts) == 0 {
@@ -180,8 +227,21 @@ func batchOf(requests []apikeys.LeaseRequest) (*leaseBatch, bool) {
 		b.groups[n].copies++
 		b.of[i] = n
 		b.wants = b.wants || wants(r)
+		b.single = b.single && len(r.Parts) == 1 && wants(r)
 	}
+	b.arrange()
 	return b, b.wants
+}
+
+// arrange brings the groups into the order of locks.
+func (b *leaseBatch) arrange() {
+	b.order = make([]int, len(b.groups))
+	for i := range b.order {
+		b.order[i] = i
+	}
+	slices.SortFunc(b.order, func(x, y int) int {
+		return bytes.Compare(b.groups[x].request.Subject[:], b.groups[y].request.Subject[:])
+	})
 }
 
 func sameRequest(a, b apikeys.LeaseRequest) bool {
@@ -193,13 +253,14 @@ func wants(r apikeys.LeaseRequest) bool {
 	return slices.ContainsFunc(r.Parts, func(p apikeys.LeasePart) bool { return p.Want > 0 })
 }
 
+// args are the arguments of decideSingle, or of decideLeases.
 func (b *leaseBatch) args() []any {
 	var groups, spans, most, want, copies []int64
 	var subjects [][]byte
 	var whole []bool
 	var at []pgtype.Timestamptz
-	for i := range b.groups {
-		g := &b.groups[i]
+	for i, n := range b.order {
+		g := &b.groups[n]
 		for _, part := range g.request.Parts {
 			groups, subjects = append(groups, int64(i)), append(subjects, g.request.Subject[:])
 			spans, most = append(spans, int64(part.Limit.Window)), append(most, part.Limit.Requests)
@@ -208,7 +269,11 @@ func (b *leaseBatch) args() []any {
 			at = append(at, pgtype.Timestamptz{Time: g.request.At.UTC(), Valid: !g.request.At.IsZero()})
 		}
 	}
-	return []any{groups, subjects, spans, most, want, copies, whole, at}
+	args := []any{groups, subjects, spans, most, want, copies, whole, at}
+	if b.single {
+		return args[1:]
+	}
+	return args
 }
 
 // grants are what each request was granted: of copies, the first ones.

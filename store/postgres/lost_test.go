@@ -45,7 +45,7 @@ func TestLostAnswers(t *testing.T) {
 			_, err := s.TakeLeases(t.Context(), []apikeys.LeaseRequest{lease})
 			return err
 		}, false},
-		"to an admission": {"INSERT INTO apikeys_usage_hours AS h", func(s apikeys.Store) error {
+		"to an admission": {"INSERT INTO apikeys_usage_log", func(s apikeys.Store) error {
 			_, err := s.Admit(t.Context(), testTime, []apikeys.Admission{{Lease: lease, KeyID: admitted.ID, Secret: 1}})
 			return err
 		}, false},

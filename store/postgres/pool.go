@@ -275,7 +275,7 @@ type executor interface {
 }
 
 // execEach runs a statement for each row, in as few round trips as can be. A
-// duplicate is no error: the statements say ON CONFLICT DO NOTHING.
+// duplicate is no error: the statements say what to do ON CONFLICT.
 func execEach(ctx context.Context, e executor, query string, rows [][]any) ([]int64, error) {
 	affected := make([]int64, len(rows))
 	if len(rows) == 1 {

@@ -37,6 +37,8 @@ func statements() *sqlstore.Statements {
 
 		UpdateWriter: updateWriter, InsertWriter: insertWriter, AddUsage: addUsage, AddHour: addHour, KeyHours: keyHours,
 
+		LogUses: logUses, FirstLogged: firstLogged, LockFirstLogged: lockFirstLogged, Logged: logged, DeleteLogged: deleteLogged,
+
 		SweepWindows: sweepWindows, SweepEvents: sweepEvents, SweepHours: sweepHours, SweepWriters: sweepWriters,
 		OldChanges: oldChanges, DeleteChanges: deleteChanges,
 	}

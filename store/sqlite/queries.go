@@ -262,6 +262,11 @@ INSERT INTO apikeys_usage_hours (key_id, hour, secret, outcome, count, last_at) 
 ON CONFLICT (key_id, hour, secret, outcome) DO UPDATE
    SET count = count + excluded.count, last_at = max(last_at, excluded.last_at)`
 
+	logUses      = `INSERT INTO apikeys_usage_log (at, uses) VALUES (?, ?)`
+	firstLogged  = `SELECT id FROM apikeys_usage_log WHERE id > 0 ORDER BY id LIMIT 1`
+	logged       = `SELECT id, at, uses FROM apikeys_usage_log WHERE id > ? ORDER BY id LIMIT ?`
+	deleteLogged = `DELETE FROM apikeys_usage_log WHERE id IN (SELECT value FROM json_each(?))`
+
 	keyHours = `
 SELECT h.hour, COALESCE(h.secret, 0), COALESCE(h.outcome, ''), COALESCE(h.count, 0), h.last_at
   FROM apikeys_keys k LEFT JOIN apikeys_usage_hours h ON h.key_id = k.id AND h.hour >= ? AND h.hour < ?
@@ -322,6 +327,8 @@ func statements() *sqlstore.Statements {
 		InsertWindow: insertWindow, UpdateWindow: updateWindow, UpdateUsed: updateUsed, ReturnWindow: returnWindow,
 
 		UpdateWriter: updateWriter, InsertWriter: insertWriter, AddUsage: addUsage, AddHour: addHour, KeyHours: keyHours,
+
+		LogUses: logUses, FirstLogged: firstLogged, LockFirstLogged: firstLogged, Logged: logged, DeleteLogged: deleteLogged,
 
 		SweepWindows: sweepWindows, SweepEvents: sweepEvents, SweepHours: sweepHours, SweepWriters: sweepWriters,
 		OldChanges: oldChanges, DeleteChanges: deleteChanges,

@@ -65,6 +65,7 @@ func (f *fixture) everyCall() map[string]func(ctx context.Context) error {
 		return f.store.ReturnLeases(ctx, []apikeys.LeaseReturn{giveBack(s, apikeys.WindowMinute, apikeys.WindowMinute.Start(epoch), 1)})
 	}
 	calls["AddUsage"] = func(ctx context.Context) error { return f.store.AddUsage(ctx, deltas) }
+	calls["FoldUsage"] = f.store.FoldUsage
 	calls["KeyUsage"] = func(ctx context.Context) error {
 		return drop(f.store.KeyUsage(ctx, apikeys.UsageQuery{Ref: keyRef(k.ID), From: epoch, To: epoch.Add(time.Hour)}))
 	}
@@ -96,7 +97,7 @@ func contextsOver(f *fixture) {
 			}
 		}
 	})
-	for _, name := range []string{"EnsureSettings", "AddHash", "AddUsage", "TakeLeases", "Admit", "update a key", "Sweep"} {
+	for _, name := range []string{"EnsureSettings", "AddHash", "AddUsage", "TakeLeases", "Admit", "FoldUsage", "update a key", "Sweep"} {
 		if err := calls[name](f.Context()); err != nil {
 			f.Fatalf("%s afterwards: got %v, want no error", name, err)
 		}

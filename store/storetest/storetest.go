@@ -71,6 +71,7 @@ func groups() []group {
 		{"LeaseWindows", leaseWindowTests()},
 		{"Usage", usageTests()},
 		{"Admit", admitTests()},
+		{"FoldUsage", foldTests()},
 		{"Sweep", sweepTests()},
 		{"Isolation", isolationTests()},
 		{"Contexts", contextTests()},

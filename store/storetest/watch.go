@@ -268,6 +268,12 @@ func (w watched) AddUsage(ctx context.Context, batch apikeys.UsageBatch) error {
 	return err
 }
 
+func (w watched) FoldUsage(ctx context.Context) error {
+	ctx, cancel := bound(ctx)
+	defer cancel()
+	return w.inner.FoldUsage(ctx)
+}
+
 func (w watched) KeyUsage(ctx context.Context, q apikeys.UsageQuery) ([]apikeys.UsageDelta, error) {
 	ctx, cancel := bound(ctx)
 	defer cancel()
