@@ -48,6 +48,7 @@ func clientOn(t *testing.T, db apikeys.Store) *apikeystest.Client {
 	clock := apikeystest.NewClock(time.Date(2026, time.January, 2, 18, 0, 0, 0, time.UTC))
 	client, err := apikeys.New(t.Context(), db, apikeys.Config{
 		SigningSecret: apikeys.NewSecret(apikeystest.SigningSecret), CacheSize: 1000, UsageFlushInterval: -1, Now: clock.Now,
+		OpTimeout: time.Minute, // the machine may be busy
 	})
 	check(t, err)
 	t.Cleanup(func() { check(t, client.Close(context.Background())) })

@@ -59,7 +59,10 @@ var epoch = time.Date(2026, time.January, 2, 18, 0, 0, 0, time.UTC)
 // client returns a client on the store, that is closed with the test.
 func client(t testing.TB, store apikeys.Store, configure ...func(*apikeys.Config)) *apikeys.Client {
 	t.Helper()
-	config := apikeys.Config{SigningSecret: apikeys.NewSecret(secretA), CacheSize: cacheSize}
+	config := apikeys.Config{
+		SigningSecret: apikeys.NewSecret(secretA), CacheSize: cacheSize,
+		OpTimeout: time.Minute, // the machine may be busy
+	}
 	for _, f := range configure {
 		f(&config)
 	}

@@ -77,6 +77,7 @@ func clientOn(t *testing.T, d stores.Database, dsn string) *apikeys.Client {
 	}
 	client, err := apikeys.New(t.Context(), s, apikeys.Config{
 		SigningSecret: apikeys.NewSecret(apikeystest.SigningSecret), RevocationDelay: 100 * time.Millisecond,
+		OpTimeout: time.Minute, // the machine may be busy
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,9 @@ func remembering() apikeys.Config {
 func newClient(t testing.TB, s apikeys.Store, config apikeys.Config) *apikeys.Client {
 	t.Helper()
 	c, err := apikeys.New(t.Context(), s, config)
+	for try := 0; errors.Is(err, apikeys.ErrUnavailable) && try < 100; try++ { // the machine is slower than a short OpTimeout
+		c, err = apikeys.New(t.Context(), s, config)
+	}
 	if err != nil {
 		t.Fatalf("new client: %v", err)
 	}

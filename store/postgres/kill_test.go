@@ -158,7 +158,7 @@ func TestClientRecovers(t *testing.T) {
 	server := testdb.StartPostgres(t, dbserver.Options{Durable: true})
 	s := openMigrated(t, server.DSN())
 	client, err := apikeys.New(t.Context(), s, apikeys.Config{
-		SigningSecret: apikeys.NewSecret("8c1f0e7d5b3a49628f70d4c2b1a69e35c7d80f12e4a6b59d"), OpTimeout: time.Second,
+		SigningSecret: apikeys.NewSecret("8c1f0e7d5b3a49628f70d4c2b1a69e35c7d80f12e4a6b59d"), OpTimeout: time.Minute, // the machine may be busy
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -188,12 +188,12 @@ func TestClientRecovers(t *testing.T) {
 	if err := server.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if err = validate(); err == nil {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("10 s after the restart: got error %v, want none", err)
+			t.Fatalf("a minute after the restart: got error %v, want none", err)
 		}
 	}
 }

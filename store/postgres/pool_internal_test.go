@@ -55,8 +55,8 @@ func TestFrozenTransactionIsGivenUp(t *testing.T) {
 		if class := (dialect{}).Classify(err); class != sqlstore.Busy {
 			t.Fatalf("waiting for the revision: got error %v of class %d, want Busy", err, class)
 		}
-		if time.Since(start) > 20*time.Second {
-			t.Fatal("the revision was held for 20 s")
+		if time.Since(start) > time.Minute {
+			t.Fatal("the revision was held for a minute")
 		}
 	}
 	sent, err := frozen.Commit(t.Context())
