@@ -13,21 +13,18 @@ import (
 )
 
 // startAdmitting lets a client whose limits are exact and whose uses are written at once
-// do both in one call of the store: it waits once, and each call is for twice as many.
+// do both in one call of the store: a request waits once.
 func (c *core) startAdmitting() {
 	exact, ok := c.limiter.(exactLimiter)
 	if !ok || !c.strictUsage || !same(exact.store, c.store) {
 		return
 	}
+	calls, each := exactWrites(c.store)
 	c.admissions = coalesce.New(coalesce.Options[*applicant, admitted]{
-		Do: c.admitAll, Max: callsAtOnce(c.store, exactWrites), Batch: halfBatch, Gather: true,
+		Do: c.admitAll, Max: calls, Batch: each, Gather: true,
 		Timeout: c.opTimeout, Patience: c.opTimeout, Alone: spoilt,
 	})
 }
-
-// halfBatch is how many admissions one call has at most: half of what a call of anything
-// else has, so that both of those that may be under way have something to do.
-const halfBatch = 32
 
 // applicant is a request that waits for an admission.
 type applicant struct {

@@ -146,14 +146,24 @@ func NewExactLimiter(store Store) RateLimiter {
 		}
 		return store.TakeLeases(ctx, requests)
 	}
+	calls, each := exactWrites(store)
 	return exactLimiter{store, coalesce.New(coalesce.Options[*LeaseRequest, LeaseGrant]{
-		Do: take, Max: callsAtOnce(store, exactWrites), Gather: true, Alone: spoilt,
+		Do: take, Max: calls, Batch: each, Gather: true, Alone: spoilt,
 	})}
 }
 
-// exactWrites is how many writes are under way at once: one is prepared while the
-// other is committed. With more of them, each would be for fewer.
-const exactWrites = 2
+// exactWrites is how many writes of exact limits are under way at once, and for how many
+// requests each of them is at most. Two are: one is prepared while the other is committed,
+// and each takes half of those who wait, so that both have something to do. With more of
+// them, each would be for fewer. Where the store does one after the other, so do we: the
+// second would only wait there, for half as many requests as have come until its turn.
+func exactWrites(store Store) (calls, each int) {
+	const most = 64
+	if s, ok := store.(SerialStore); ok && s.Serial() {
+		return 1, most
+	}
+	return callsAtOnce(store, 2), most / 2
+}
 
 // exactLimiter is NewExactLimiter's. No two charges are the same, even of one subject:
 // each is decided by itself.

@@ -195,7 +195,7 @@ func askAll(t *testing.T, client *apikeys.Client, g *gate, keys []*apikeys.Issue
 func TestExactChargesOfManyAreOneWrite(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const limit, callers = 10, 25
+		const limit, callers = 10, 15
 		g := newGate()
 		limiter := apikeys.NewExactLimiter(g)
 		noon := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)

@@ -175,6 +175,15 @@ type PooledStore interface {
 	PoolSize() int
 }
 
+// SerialStore is a [Store] that may write for one call at a time, as a database with a
+// single writer does. A store need not be one: then two calls write at once for all who
+// wait ([NewExactLimiter]), each for half of them.
+type SerialStore interface {
+	Store
+	// Serial tells whether calls that write wait for each other, whatever they write.
+	Serial() bool
+}
+
 // UnimplementedStore answers every method of [Store] with an error. Embed it in
 // a store of your own, so that methods added to Store in a later release do not
 // break your build.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/apikeys-platform/apikeys"
 	"github.com/apikeys-platform/apikeys/internal/sqlstore"
@@ -66,22 +69,29 @@ func TestRoundTrips(t *testing.T) {
 	trips := 0
 	counted := sqlstore.New(counter{newDatabase(s.pool), &trips}, dialect{}, statements())
 	for i, n := range []int{1, 2, 3, 31, 32, 33, 64} {
-		t.Run(fmt.Sprint(n, " leases"), func(t *testing.T) {
-			requests := make([]apikeys.LeaseRequest, n)
+		t.Run(fmt.Sprint(n, " requests"), func(t *testing.T) {
+			requests, admissions := make([]apikeys.LeaseRequest, n), make([]apikeys.Admission, n)
 			for j := range requests {
 				requests[j] = apikeys.LeaseRequest{
 					Subject: apikeys.Subject{byte(i), byte(j)}, Parts: []apikeys.LeasePart{{Limit: apikeys.PerDay(10), Want: 1}},
 				}
+				admissions[j] = apikeys.Admission{Lease: requests[j], KeyID: uuid.UUID{byte(i), byte(j)}, Secret: 1}
+			}
+			take := func() ([]apikeys.LeaseGrant, error) { return counted.TakeLeases(t.Context(), requests) }
+			admit := func() ([]apikeys.LeaseGrant, error) {
+				return counted.Admit(t.Context(), time.Now(), admissions)
 			}
 			for _, want := range []struct {
 				what string
+				do   func() ([]apikeys.LeaseGrant, error)
 				most int
 			}{
-				{"of windows that are not there: begin, lock, insert, lock, update, commit", 6},
-				{"of windows that are there: begin, lock, update, commit", 4},
+				{"leases of windows that are not there: begin, lock, insert, lock, update, commit", take, 6},
+				{"leases of windows that are there: begin, lock, update, commit", take, 4},
+				{"admissions: the same, and the log", admit, 5},
 			} {
 				trips = 0
-				grants, err := counted.TakeLeases(t.Context(), requests)
+				grants, err := want.do()
 				if err != nil {
 					t.Fatal(err)
 				}

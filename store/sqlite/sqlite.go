@@ -37,7 +37,10 @@ type Store struct {
 	close  func() error
 }
 
-var _ apikeys.PooledStore = (*Store)(nil)
+var (
+	_ apikeys.PooledStore = (*Store)(nil)
+	_ apikeys.SerialStore = (*Store)(nil)
+)
 
 var (
 	// ErrNotDatabase is wrapped by Open for a file that is something else.
@@ -137,6 +140,9 @@ func (s *Store) Changes(ctx context.Context, since apikeys.ChangeMark) (apikeys.
 
 // PoolSize implements [apikeys.PooledStore].
 func (s *Store) PoolSize() int { return s.pools.readers.Stats().MaxOpenConnections }
+
+// Serial implements [apikeys.SerialStore]: SQLite has one writer.
+func (s *Store) Serial() bool { return true }
 
 // Close closes the database, and with the last process that has it open its
 // write-ahead log. A database in memory is gone. Closing again does nothing.
