@@ -21,6 +21,9 @@ type load struct {
 	things  int
 	burst   int // operations between two looks at the clock
 	warm    int // rounds before the first that counts; 0: one
+	// settle does what a round of a variant has left to be done later: the round is over
+	// when that is. nil: nothing.
+	settle func(ctx context.Context, variant int) error
 }
 
 // order is the random order in which a worker uses the things, again and again; the
@@ -47,7 +50,7 @@ func (c config) rates(ctx context.Context, l load, variants ...operation) ([]flo
 			return nil, fmt.Errorf("variant %d: %w", i, err)
 		}
 		for range max(l.warm, 1) {
-			if _, err := l.rate(ctx, c.each, orders, op); err != nil {
+			if _, err := l.rate(ctx, c.each, orders, i, op); err != nil {
 				return nil, fmt.Errorf("variant %d: %w", i, err)
 			}
 		}
@@ -55,7 +58,7 @@ func (c config) rates(ctx context.Context, l load, variants ...operation) ([]flo
 	all := make([][]float64, len(variants))
 	for range c.rounds {
 		for i, op := range variants {
-			rate, err := l.rate(ctx, c.each, orders, op)
+			rate, err := l.rate(ctx, c.each, orders, i, op)
 			if err != nil {
 				return nil, fmt.Errorf("variant %d: %w", i, err)
 			}
@@ -86,7 +89,7 @@ func (l load) meet(ctx context.Context, op operation) error {
 }
 
 // rate is how many operations there are in a second, in one round.
-func (l load) rate(ctx context.Context, each time.Duration, orders [][]int32, op operation) (float64, error) {
+func (l load) rate(ctx context.Context, each time.Duration, orders [][]int32, variant int, op operation) (float64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -114,6 +117,11 @@ func (l load) rate(ctx context.Context, each time.Duration, orders [][]int32, op
 	timer := time.AfterFunc(each, func() { stop.Store(true) })
 	defer timer.Stop()
 	wg.Wait()
+	if l.settle != nil {
+		if err := l.settle(ctx, variant); err != nil {
+			return 0, err
+		}
+	}
 	elapsed := time.Since(begun)
 	if err := context.Cause(ctx); err != nil {
 		return 0, err

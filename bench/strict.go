@@ -101,7 +101,14 @@ func (c config) strictWrites(ctx context.Context, o *opened, ours, flow, bare op
 	if bare != nil {
 		variants = append(variants, bare)
 	}
-	rates, err := c.rates(ctx, load{workers: callers, things: c.keys}, variants...)
+	// The uses that a round of ours has noted are added up in that round.
+	settle := func(ctx context.Context, variant int) error {
+		if variant > 0 {
+			return nil
+		}
+		return o.store.FoldUsage(ctx)
+	}
+	rates, err := c.rates(ctx, load{workers: callers, things: c.keys, settle: settle}, variants...)
 	if err != nil {
 		return err
 	}

@@ -8,11 +8,13 @@ import (
 )
 
 // The bounds of one transaction that adds up logged uses. The rows that it writes are
-// those of keys, so it goes on reading while the same keys come again.
+// those of keys, so it goes on reading while the same keys come again. Where that takes too
+// long, the next one does half as much.
 const (
-	foldPage  = 1000 // rows of the log read at a time
-	foldPages = 10
-	foldUses  = 5000 // different keys, secrets and hours, after which no further page is read
+	mostUses  = 5000 // different keys, secrets and hours, after which no further page is read
+	leastUses = 50
+	foldPages = 100
+	usesOfRow = 50 // more than one row holds: a page for so many uses is this part of their number
 )
 
 // FoldUsage implements [apikeys.Store]. Callers at the same time share a transaction that
@@ -60,9 +62,14 @@ func (s *Store) fold(ctx context.Context) error {
 			more, err = s.foldSome(ctx, tx)
 			return err
 		})
-		if err != nil || !more {
+		if err != nil {
+			s.foldUses = max(leastUses, s.foldUses/2)
 			return err
 		}
+		if !more {
+			return nil
+		}
+		s.foldUses = min(mostUses, s.foldUses*2)
 	}
 }
 
@@ -101,11 +108,12 @@ func (s *Store) readLog(ctx context.Context, tx Tx, sums map[use]sum) (ids []int
 		uses []byte
 	}
 	var last int64 // ids begin with 1
+	size := s.foldUses / usesOfRow
 	for range foldPages {
 		page, err := all(ctx, tx, func(scan row) (l line, err error) {
 			err = scan(&l.id, s.dialect.ScanTime(&l.at), &l.uses)
 			return l, err
-		}, s.st.Logged, last, foldPage)
+		}, s.st.Logged, last, size)
 		if err != nil {
 			return nil, false, err
 		}
@@ -115,10 +123,10 @@ func (s *Store) readLog(ctx context.Context, tx Tx, sums map[use]sum) (ids []int
 			}
 			ids, last = append(ids, l.id), l.id
 		}
-		if len(page) < foldPage {
+		if len(page) < size {
 			return ids, false, nil
 		}
-		if len(sums) >= foldUses {
+		if len(sums) >= s.foldUses {
 			break
 		}
 	}

@@ -23,14 +23,16 @@ type Store struct {
 	db      Database
 	dialect Dialect
 	st      *Statements
-	folds   *coalesce.Group[struct{}, struct{}]
+
+	folds    *coalesce.Group[struct{}, struct{}]
+	foldUses int // of the next transaction of folds, which make one at a time
 }
 
 var _ apikeys.Store = (*Store)(nil)
 
 // New returns a store on db. Neither d nor st may change afterwards.
 func New(db Database, d Dialect, st *Statements) *Store {
-	s := &Store{db: db, dialect: d, st: st}
+	s := &Store{db: db, dialect: d, st: st, foldUses: mostUses}
 	s.folds = newFolds(s.fold)
 	return s
 }

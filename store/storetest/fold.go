@@ -74,7 +74,7 @@ func foldHours(f *fixture) {
 
 // Catches: an end after the first page of notes, and rows removed that were not read.
 func foldMany(f *fixture) {
-	const calls, n = 2300, 3
+	const calls, n = 2300, 3 // more than are read at a time
 	keys := f.keys(n, f.organization())
 	limit := apikeys.PerDay(1 << 40)
 	f.together(8, func(w int) error {
