@@ -28,6 +28,15 @@ const (
 )` + decidedSingle
 )
 
+// Statements of the log of uses, see [sqlstore.Statements].
+const (
+	logUses         = `INSERT INTO apikeys_usage_log (at, uses) VALUES ($1, $2)`
+	firstLogged     = `SELECT id FROM apikeys_usage_log WHERE id > 0 ORDER BY id LIMIT 1`
+	lockFirstLogged = firstLogged + ` FOR UPDATE`
+	logged          = `SELECT id, at, uses FROM apikeys_usage_log WHERE id > $1 ORDER BY id LIMIT $2`
+	deleteLogged    = `DELETE FROM apikeys_usage_log WHERE id = ANY ($1::bigint[])`
+)
+
 // Admit implements [apikeys.Store].
 func (s *Store) Admit(ctx context.Context, at time.Time, admissions []apikeys.Admission) ([]apikeys.LeaseGrant, error) {
 	requests := make([]apikeys.LeaseRequest, len(admissions))

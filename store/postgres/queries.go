@@ -360,12 +360,6 @@ INSERT INTO apikeys_usage_hours AS h (key_id, hour, secret, outcome, count, last
 ON CONFLICT (key_id, hour, secret, outcome) DO UPDATE
    SET count = h.count + excluded.count, last_at = greatest(h.last_at, excluded.last_at)`
 
-	logUses         = `INSERT INTO apikeys_usage_log (at, uses) VALUES ($1, $2)`
-	firstLogged     = `SELECT id FROM apikeys_usage_log WHERE id > 0 ORDER BY id LIMIT 1`
-	lockFirstLogged = firstLogged + ` FOR UPDATE`
-	logged          = `SELECT id, at, uses FROM apikeys_usage_log WHERE id > $1 ORDER BY id LIMIT $2`
-	deleteLogged    = `DELETE FROM apikeys_usage_log WHERE id = ANY ($1::bigint[])`
-
 	keyHours = `
 SELECT h.hour, COALESCE(h.secret, 0), COALESCE(h.outcome, ''), COALESCE(h.count, 0), h.last_at
   FROM apikeys_keys k LEFT JOIN apikeys_usage_hours h ON h.key_id = k.id AND h.hour >= $1 AND h.hour < $2
