@@ -52,6 +52,11 @@ func killAll(pid int) error {
 // freezeAll stops the process and its children where they are.
 func freezeAll(pid int) error {
 	err := syscall.Kill(pid, syscall.SIGSTOP) // first, so that no further child starts
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if state, _ := processState(pid); state != "R" && state != "S" && state != "D" { // it stops a little later than it is told
+			break
+		}
+	}
 	for _, child := range childrenOf(pid) {
 		err = errors.Join(err, ignoreGone(syscall.Kill(child, syscall.SIGSTOP)))
 	}
