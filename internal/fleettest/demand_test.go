@@ -26,9 +26,10 @@ type demanded struct {
 	Lasting time.Duration
 	Pace    time.Duration
 
-	// Key is the text of a key for a client; Exact gives that the exact limiter.
-	Key   string
-	Exact bool
+	// Key is the text of a key for a client; Exact gives that the exact limiter. Durable makes it ask each time, and
+	// write each use with the limits that it charges.
+	Key            string
+	Exact, Durable bool
 	// Subject and Limits are for the exact limiter, or, one by one, for the store.
 	Subject  apikeys.Subject
 	Limits   []apikeys.RateLimit
@@ -113,6 +114,9 @@ func (todo demanded) withUse(ctx context.Context, s stores.Store, do func(use) e
 		config := apikeys.Config{}
 		if todo.Exact {
 			config.RateLimiter = apikeys.NewExactLimiter(s)
+		}
+		if todo.Durable {
+			config.RevocationDelay, config.UsageFlushInterval = -1, -1
 		}
 		return withClient(ctx, s, config, func(client *apikeys.Client) error { return do(keyUse(client, todo.Key, todo.Ahead)) })
 	case todo.OneByOne:

@@ -45,6 +45,35 @@ func TestExactlyTheLimitIsAdmittedAcrossProcesses(t *testing.T) {
 	}
 }
 
+// Strict clients charge their limits and note their uses in one call: what they accept together is the limit, and is what
+// was counted.
+func TestExactlyWhatIsAdmittedIsCountedAcrossProcesses(t *testing.T) {
+	t.Parallel()
+	uses := testdb.Dose(10, 250) // of each goroutine
+	limit := int64(processes * goroutines * uses / 2)
+	for _, d := range stores.All() {
+		for name, limits := range map[string][]apikeys.RateLimit{
+			"one limit": {apikeys.PerHour(limit)}, "two": {apikeys.PerHour(limit), apikeys.PerDay(3 * limit)},
+		} {
+			t.Run(name+", "+d.Name, func(t *testing.T) {
+				t.Parallel()
+				client, at := newPlace(t, d)
+				var key *apikeys.IssuedKey
+				counted := inOneHour(t, func() *tally {
+					key = issue(t, client, limits...)
+					return together(t, nil, fleet(demanded{place: at, Uses: uses, Key: key.Plaintext.Reveal(), Exact: true, Durable: true})...)
+				})
+				if accepted, refused := sum(counted.Accepted), sum(counted.Refused); accepted != limit || refused != limit {
+					t.Errorf("got %d accepted and %d refused, want %d of each", accepted, refused, limit)
+				}
+				if got, err := client.GetKey(t.Context(), key.Key.ID); err != nil || got.UseCount != limit {
+					t.Errorf("got %+v, %v, want %d uses", got, err, limit)
+				}
+			})
+		}
+	}
+}
+
 // wantUsed sees that what was accepted was charged to every window, and what was refused to none.
 func wantUsed(t *testing.T, s apikeys.Store, todo demanded, want int64) {
 	t.Helper()
