@@ -125,6 +125,25 @@ func TestNotedUsesAreAddedUpByCloseAndSweep(t *testing.T) {
 	})
 }
 
+// A sweep that cannot add up says so, and removes what is too old all the same.
+func TestSweepThatCannotAddUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &folding{Store: memstore.New()}
+		c, use, _ := foldingClient(t, s)
+		use()
+		time.Sleep(50 * time.Hour) // a window is kept for a day after its end
+		s.broken.Store(true)
+		if n, err := c.Sweep(t.Context()); n == 0 || !errors.Is(err, apikeys.ErrUnavailable) {
+			t.Errorf("got %d rows, %v, want some, and ErrUnavailable", n, err)
+		}
+		s.broken.Store(false)
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // What Close could not add up it says, and whoever reads next tells it.
 func TestCloseThatCannotAddUp(t *testing.T) {
 	t.Parallel()

@@ -75,17 +75,15 @@ func (c *core) sweep(ctx context.Context) (total int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := c.fold(ctx); err != nil { // what a client left that was killed
-		return 0, err
-	}
+	folded := c.fold(ctx) // what a client left that was killed; what is too old is removed all the same
 	for _, kind := range c.kept.params(now) {
 		n, err := c.sweepKind(ctx, kind)
 		total += n
 		if err != nil {
-			return total, err
+			return total, errors.Join(folded, err)
 		}
 	}
-	return total, nil
+	return total, folded
 }
 
 // params are one kind of rows each, so that no transaction touches more than one

@@ -129,11 +129,15 @@ func (g *Group[Q, A]) Do(ctx context.Context, query Q) (A, error) {
 	if p == nil {
 		return g.solo(ctx, query)
 	}
-	timer := g.timer()
-	defer g.putBack(timer)
-	answer, again, err := g.wait(ctx, timer.C, p)
+	var over <-chan time.Time // nil: never
+	if g.opts.Patience > 0 {
+		timer := g.timer()
+		defer g.putBack(timer)
+		over = timer.C
+	}
+	answer, again, err := g.wait(ctx, over, p)
 	if again && ctx.Err() == nil {
-		answer, _, err = g.wait(ctx, timer.C, g.join(query, true))
+		answer, _, err = g.wait(ctx, over, g.join(query, true))
 	}
 	return answer, err
 }
@@ -215,9 +219,6 @@ func (g *Group[Q, A]) next() {
 
 // timer bounds the wait of a caller.
 func (g *Group[Q, A]) timer() *time.Timer {
-	if g.opts.Patience <= 0 {
-		return &time.Timer{} // whose channel is nil
-	}
 	if t, ok := g.timers.Get().(*time.Timer); ok {
 		t.Reset(g.opts.Patience)
 		return t
@@ -226,10 +227,8 @@ func (g *Group[Q, A]) timer() *time.Timer {
 }
 
 func (g *Group[Q, A]) putBack(t *time.Timer) {
-	if t.C != nil {
-		t.Stop()
-		g.timers.Put(t)
-	}
+	t.Stop()
+	g.timers.Put(t)
 }
 
 // wait waits until a place has its answer, or is called upon to lead.
