@@ -20,7 +20,7 @@ func admitTests() []test {
 		{"of other secrets of a key", admitSecrets},
 		{"at once is exact", admitAtOnce},
 		{"by the store's clock", admitByOwnClock},
-		{"in any order, beside leases, usage and deletions, does not deadlock", admitAnyOrder},
+		{"in any order, beside leases, usage, its adding up and deletions, does not deadlock", admitAnyOrder},
 	}
 }
 
@@ -203,7 +203,8 @@ func admitByOwnClock(f *fixture) {
 	f.wantUse("by the store's clock", k.ID, 3, epoch)
 }
 
-// Catches: rows locked in the order in which they are asked for, or windows after usage.
+// Catches: rows locked in the order in which they are asked for or noted, windows after
+// usage, or notes after it.
 func admitAnyOrder(f *fixture) {
 	const workers, each, n = 8, 8, 6
 	o := f.organization()
@@ -235,6 +236,9 @@ func admitAnyOrder(f *fixture) {
 				return err
 			}
 			if err := f.store.AddUsage(f.Context(), batch(writers[w], int64(j+1), deltas...)); err != nil {
+				return err
+			}
+			if err := f.store.FoldUsage(f.Context()); err != nil {
 				return err
 			}
 			if _, err := f.store.DeleteKeys(f.Context(), f.mutation("key.delete"), apikeys.KeyQuery{ID: gone.ID, Limit: 1}); err != nil {

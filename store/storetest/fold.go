@@ -1,11 +1,8 @@
 package storetest
 
 import (
-	"math/rand/v2"
 	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/apikeys-platform/apikeys"
 )
@@ -18,7 +15,6 @@ func foldTests() []test {
 		{"comes before what is read", foldBeforeReads},
 		{"drops what is of no key any more", foldDeleted},
 		{"at once, beside admissions, adds every use once", foldAtOnce},
-		{"in any order, beside usage and deletions, does not deadlock", foldAnyOrder},
 	}
 }
 
@@ -162,45 +158,5 @@ func foldAtOnce(f *fixture) {
 	})
 	for i, k := range keys {
 		f.wantUse("added up at once", k.ID, admitted[i].Load(), epoch)
-	}
-}
-
-// Catches: usage locked in the order of the notes, or notes locked after it.
-func foldAnyOrder(f *fixture) {
-	const workers, each, n = 8, 8, 6
-	o := f.organization()
-	keys, doomed := f.keys(n, o), f.keys(workers*each, o)
-	limit := apikeys.PerDay(1 << 40)
-	writers := make([]uuid.UUID, workers)
-	for i := range writers {
-		writers[i] = f.id()
-	}
-	f.together(workers, func(w int) error {
-		order := rand.New(rand.NewPCG(uint64(w), 3))
-		for j := range each {
-			gone := doomed[w*each+j]
-			admissions := []apikeys.Admission{admission(gone, epoch, limit)}
-			var deltas []apikeys.UsageDelta
-			for _, i := range order.Perm(n) {
-				admissions = append(admissions, admission(keys[i], epoch, limit))
-				deltas = append(deltas, used(keys[i], 1, epoch))
-			}
-			if _, err := f.store.Admit(f.Context(), epoch, admissions); err != nil {
-				return err
-			}
-			if err := f.store.AddUsage(f.Context(), batch(writers[w], int64(j+1), deltas...)); err != nil {
-				return err
-			}
-			if err := f.store.FoldUsage(f.Context()); err != nil {
-				return err
-			}
-			if _, err := f.store.DeleteKeys(f.Context(), f.mutation("key.delete"), apikeys.KeyQuery{ID: gone.ID, Limit: 1}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	for _, k := range keys {
-		f.wantUse("in any order", k.ID, 2*workers*each, epoch)
 	}
 }
