@@ -144,12 +144,17 @@ func (x *trial) judge(t *testing.T, err error, got string) {
 // and never lets one pass that should not.
 func TestEveryCallOfEveryReadingFails(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]apikeys.Config{"strict": strict(), "remembering": remembering()} {
+	same := func(config apikeys.Config) func(apikeys.Store) apikeys.Config {
+		return func(apikeys.Store) apikeys.Config { return config }
+	}
+	for name, configure := range map[string]func(apikeys.Store) apikeys.Config{
+		"strict": same(strict()), "remembering": same(remembering()), "exact": exact,
+	} {
 		cases := 0
 		for _, op := range readings() {
 			for _, f := range faultsOfCalls() {
 				for k, more := 1, true; more; k++ {
-					synctest.Test(t, func(t *testing.T) { more = failReading(t, config, op, f, k) })
+					synctest.Test(t, func(t *testing.T) { more = failReading(t, configure, op, f, k) })
 					cases++
 				}
 			}
@@ -158,11 +163,11 @@ func TestEveryCallOfEveryReadingFails(t *testing.T) {
 	}
 }
 
-func failReading(t *testing.T, config apikeys.Config, op operation, f fault, k int) (more bool) {
+func failReading(t *testing.T, configure func(apikeys.Store) apikeys.Config, op operation, f fault, k int) (more bool) {
 	t.Helper()
 	s := &faultStore{Store: memstore.New()}
 	w := newWorld(t, s.Store, newClient(t, s.Store, strict()))
-	client := newClient(t, s, config) // with an empty memory
+	client := newClient(t, s, configure(s)) // with an empty memory
 	before := w.snapshot(t)
 	s.arm(k, f)
 	err := op.do(t.Context(), client, w)

@@ -18,10 +18,7 @@ import (
 // is done once or not at all.
 func TestAnswersAreLost(t *testing.T) {
 	t.Parallel()
-	for _, d := range []struct {
-		stores.Database
-		proxy func(testing.TB, string) *testdb.Proxy
-	}{{stores.Postgres(), testdb.ProxyPostgres}, {stores.MySQL(), testdb.ProxyMySQL}} {
+	for _, d := range proxied() {
 		for _, gone := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, gone afterwards %v", d.Name, gone), func(t *testing.T) {
 				t.Parallel()

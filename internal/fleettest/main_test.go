@@ -17,7 +17,7 @@ import (
 
 // TestMain is also what the children run.
 func TestMain(m *testing.M) {
-	child.Main(map[string]child.Task{"demand": demand, "migrate": migrate, "serve": serve, "use": useKey, "watch": watch})
+	child.Main(map[string]child.Task{"admit": admit, "demand": demand, "migrate": migrate, "serve": serve, "use": useKey, "watch": watch})
 	_ = flag.Set("test.parallel", "8") // they mostly wait; the command line comes after this
 	goleak.VerifyTestMain(m)
 }

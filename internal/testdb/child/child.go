@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -113,17 +114,23 @@ func Start(t testing.TB, task string, todo any) *Process {
 	p.cmd.Env = append(os.Environ(), variable+"="+task, "GORACE=atexit_sleep_ms=0 "+os.Getenv("GORACE"))
 	p.cmd.Stderr = &p.stderr
 	in, errIn := p.cmd.StdinPipe()
-	out, errOut := p.cmd.StdoutPipe()
+	out, theirs, errOut := os.Pipe() // one of StdoutPipe would be closed by Wait, and what was not received yet lost
 	if err := errors.Join(errIn, errOut); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = out.Close() })
+	p.cmd.Stdout = theirs
 	reader := bufio.NewReader(out)
 	p.Pipe.out, p.Pipe.receive = in, func() ([]byte, error) { return reader.ReadBytes('\n') }
-	if err := p.cmd.Start(); err != nil {
+	err := p.cmd.Start()
+	_ = theirs.Close()
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
-	p.Tell(todo)
+	if err := p.Send(todo); err != nil && !errors.Is(err, syscall.EPIPE) { // a child that has ended already says why to who waits
+		t.Fatal(err)
+	}
 	return p
 }
 
@@ -144,7 +151,7 @@ func (p *Process) Hear(v any) {
 }
 
 // Wait returns when the child has ended: nil if it did what it had to do, else what it said why not. What it sent
-// before has to have been received.
+// before can still be received.
 func (p *Process) Wait() error {
 	p.waited.Do(func() {
 		if p.err = p.cmd.Wait(); p.err != nil {
@@ -154,7 +161,7 @@ func (p *Process) Wait() error {
 	return p.err
 }
 
-// Kill ends the child at once, as kill -9 does, and returns when it is gone.
+// Kill ends the child at once, as kill -9 does, and returns when it is gone. What it sent before can still be received.
 func (p *Process) Kill() {
 	_ = p.end()
 }

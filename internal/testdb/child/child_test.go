@@ -75,6 +75,21 @@ func TestKill(t *testing.T) {
 	}
 }
 
+// What a child said before its end is not lost, however late it is received.
+func TestLastWords(t *testing.T) {
+	t.Parallel()
+	p := child.Start(t, "echo", "a")
+	p.Tell("b")
+	p.Tell("end")
+	if err := p.Wait(); err != nil {
+		t.Error(err)
+	}
+	p.Kill()
+	if got := strings.Join(child.All[string]([]*child.Process{p, p}), " "); got != "a! b!" {
+		t.Errorf("got %s, want a! b!", got)
+	}
+}
+
 func TestFreeze(t *testing.T) {
 	t.Parallel()
 	p := child.Start(t, "echo", "a")
