@@ -137,7 +137,7 @@ func TestFileIsCorrupted(t *testing.T) {
 		}
 	})
 	whole := must(os.ReadFile(path))(t)
-	rounds, noticed, passed := testdb.Dose(60, 3000), 0, 0
+	rounds, noticed, passed := testdb.Dose(40, 3000), 0, 0
 	for round := range rounds {
 		damaged := filepath.Join(t.TempDir(), "damaged.db")
 		if err := os.WriteFile(damaged, damage(whole, uint64(round)), 0o600); err != nil {

@@ -26,7 +26,7 @@ func TestAnswersAreLost(t *testing.T) {
 				p := d.proxy(t, dsn)
 				lose := &losses{proxy: p, gone: gone, store: d.Opened(t, p.DSN), direct: direct}
 				for i, op := range mutations() {
-					if i%testdb.Dose(4, 1) == 0 {
+					if i%testdb.Dose(6, 1) == 0 {
 						lose.everyAnswer(t, op)
 					}
 				}

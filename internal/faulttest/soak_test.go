@@ -19,7 +19,7 @@ import (
 	"github.com/apikeys-platform/apikeys/internal/testdb/stores"
 )
 
-var soakFor = flag.Duration("soak", 2*time.Second, "how long each database gets mixed traffic")
+var soakFor = flag.Duration("soak", time.Second, "how long each database gets mixed traffic")
 
 // Mixed traffic for a long while, with rotations, revocations, and clients that are closed
 // and made anew: memory, goroutines and connections stay what they were, and no key

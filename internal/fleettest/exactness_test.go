@@ -28,6 +28,9 @@ func TestExactlyTheLimitIsAdmittedAcrossProcesses(t *testing.T) {
 				"two, the longer is binding":  {apikeys.PerHour(3 * limit), apikeys.PerDay(limit)},
 			} {
 				for _, oneByOne := range []bool{false, true} {
+					if oneByOne != (len(limits) == 1) && !testdb.Full() {
+						continue // small dose: half of it
+					}
 					t.Run(fmt.Sprintf("%s, one by one: %v", name, oneByOne), func(t *testing.T) {
 						todo := demanded{place: place{d.Name, dsn}, Uses: uses, Limits: limits, OneByOne: oneByOne}
 						counted := inOneHour(t, func() *tally {
