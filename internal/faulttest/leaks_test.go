@@ -121,13 +121,12 @@ func TestDatabaseHoldsNoKey(t *testing.T) {
 // dump is every row of every table.
 func dump(t *testing.T, name, dsn string) []byte {
 	t.Helper()
-	driver := map[string]string{"sqlite": "sqlite", "postgres": "pgx", "mysql": "mysql"}[name]
 	tables := map[string]string{
 		"sqlite":   "SELECT name FROM sqlite_schema WHERE type = 'table'",
 		"postgres": "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'",
 		"mysql":    "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
 	}[name]
-	db := must(sql.Open(driver, dsn))(t)
+	db := openSQL(t, name, dsn)
 	defer db.Close()
 	var names []string
 	each(t, db, tables, func(row []any) { names = append(names, text(row[0])) })
@@ -268,11 +267,17 @@ func overHTTP(out *paper, client *apikeys.Client, w *world) {
 	}
 }
 
+// openSQL opens a database past its store.
+func openSQL(t *testing.T, name, dsn string) *sql.DB {
+	t.Helper()
+	driver := map[string]string{"sqlite": "sqlite", "postgres": "pgx", "mysql": "mysql"}[name]
+	return must(sql.Open(driver, dsn))(t)
+}
+
 // hashes are those that the database keeps.
 func hashes(t *testing.T, name, dsn string) (all []apikeys.Hash) {
 	t.Helper()
-	driver := map[string]string{"sqlite": "sqlite", "postgres": "pgx", "mysql": "mysql"}[name]
-	db := must(sql.Open(driver, dsn))(t)
+	db := openSQL(t, name, dsn)
 	defer db.Close()
 	each(t, db, "SELECT hash FROM apikeys_secrets", func(row []any) {
 		var h apikeys.Hash

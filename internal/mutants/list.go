@@ -6,6 +6,7 @@ const (
 	sqlstore = "./internal/sqlstore"
 
 	clienttest = "./internal/clienttest"
+	faulttest  = "./internal/faulttest"
 )
 
 // mutants are the planted bugs.
@@ -228,12 +229,12 @@ var mutants = []mutant{
 	{
 		name: "a silent store settles an unknown outcome", file: "mutate.go",
 		old: "errors.As(err, &ours) && !errors.Is(err, ErrUnavailable)", new: "errors.As(err, &ours)",
-		tests: []string{"./internal/faulttest"},
+		tests: []string{faulttest},
 	},
 	{
 		name: "an unknown outcome is reported as done", file: "mutate.go",
 		old: "\treturn &OutcomeUnknownError{Op: op.name(), ID: op.id, cause: err}", new: "\treturn nil",
-		tests: []string{"./internal/faulttest"},
+		tests: []string{faulttest},
 	},
 	{
 		name: "a late lease tops up a newer window", file: "internal/leases/flight.go",
@@ -304,5 +305,86 @@ var mutants = []mutant{
 		name: "tenant condition dropped from changes of resources", file: "store/sqlite/queries.go",
 		old: "WHERE r.id = ? AND r.kind = ? AND (? = 0 OR r.organization_id = ?)", new: "WHERE r.id = ? AND r.kind = ? AND (? = 0 OR ? IS NOT NULL)",
 		tests: []string{sqlite},
+	},
+	{
+		name: "uses are taken out of the log and not added", file: "internal/sqlstore/fold.go",
+		old: "return more, s.addDeltas(ctx, tx, deltas(sums))", new: "return more, nil",
+		tests: []string{sqlite},
+	},
+	{
+		name: "uses are added and stay in the log", file: "internal/sqlstore/fold.go",
+		old: "removed, err := tx.Exec(ctx, s.st.DeleteLogged, s.dialect.Numbers(ids))", new: "removed, err := int64(len(ids)), error(nil)",
+		tests: []string{sqlite},
+	},
+	{
+		name: "a page of the log is read again and again", file: "internal/sqlstore/fold.go",
+		old: "ids, last = append(ids, l.id), l.id", new: "ids = append(ids, l.id)",
+		tests: []string{sqlite},
+	},
+	{
+		name: "adding up ends after one transaction", file: "internal/sqlstore/fold.go",
+		old: "\t\tif !more {\n", new: "\t\tif more || !more {\n",
+		tests: []string{sqlstore},
+	},
+	{
+		name: "what somebody else has added up is added again", file: "internal/sqlstore/fold.go",
+		old: "\tcase removed != int64(len(ids)):\n", new: "\tcase removed < 0:\n",
+		tests: []string{sqlstore},
+	},
+	{
+		name: "a count is read before the log is added up", file: "internal/sqlstore/fold.go",
+		old: "if err != nil || !logged {", new: "if err != nil || !logged || s.foldUses > 0 {",
+		tests: []string{sqlite},
+	},
+	{
+		name: "uses are added to a day, not to their hour", file: "internal/sqlstore/usagelog.go",
+		old: "at.Truncate(time.Hour)", new: "at.Truncate(24 * time.Hour)",
+		tests: []string{sqlstore},
+	},
+	{
+		name: "adding up takes the last use back", file: "internal/sqlstore/usagelog.go",
+		old: "if at.After(s.last) {", new: "if !at.Equal(s.last) {",
+		tests: []string{sqlstore},
+	},
+	{
+		name: "an admission is not logged", file: "internal/sqlstore/admit.go",
+		old: "_, err := tx.Exec(ctx, s.st.LogUses, s.dialect.Time(at), logged(uses))", new: "_, err := s.dialect.Time(at), error(nil)",
+		tests: []string{sqlite},
+	},
+	{
+		name: "an admission is logged after its charge was committed", file: "internal/sqlstore/admit.go",
+		old:   "\t\tuses := admitted(admissions, grants)\n",
+		new:   "\t\treturn nil\n\t})\n\tif err != nil {\n\t\treturn nil, err\n\t}\n\terr = s.transact(ctx, TxOptions{}, func(tx Tx) error {\n\t\tuses := admitted(admissions, grants)\n",
+		tests: []string{faulttest},
+	},
+	{
+		name: "copies of a request are one use", file: "internal/sqlstore/admit.go",
+		old: "uses[n].count++", new: "uses[n].count = 1",
+		tests: []string{sqlite},
+	},
+	{
+		name: "uses of another secret count for the first", file: "internal/sqlstore/admit.go",
+		old: "n, known := of[secret{a.KeyID, a.Secret}]", new: "n, known := of[secret{a.KeyID, 1}]",
+		tests: []string{sqlite},
+	},
+	{
+		name: "an admission that failed is repeated", file: "admit.go",
+		old: "\tc.folder.noted.Store(true)\n\tif err != nil {\n", new: "\tc.folder.noted.Store(true)\n\tif err != nil {\n\t\tgrants, err = c.store.Admit(ctx, c.now(), admissions)\n\t}\n\tif err != nil {\n",
+		tests: []string{root},
+	},
+	{
+		name: "nothing is added up in the background", file: "admit.go",
+		old: "\tc.folder.noted.Store(true)\n\tif err != nil {\n", new: "\tif err != nil {\n",
+		tests: []string{root},
+	},
+	{
+		name: "what could not be added up is not tried again", file: "fold.go",
+		old: "!errors.Is(err, context.Canceled) {\n\t\tc.folder.noted.Store(true)\n", new: "!errors.Is(err, context.Canceled) {\n",
+		tests: []string{root},
+	},
+	{
+		name: "a closed client leaves what it noted", file: "fold.go",
+		old: "\treturn c.fold(ctx)\n", new: "\treturn nil\n",
+		tests: []string{root},
 	},
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,5 +83,82 @@ func TestAddingUpThatIsTooSlowTakesLess(t *testing.T) {
 	}
 	if want := []int{100, 50, 25, 12, 6, 3, 1, 1, 1}; !slices.Equal(l.pages, want) {
 		t.Errorf("got pages of %v, want %v", l.pages, want)
+	}
+}
+
+// notes is a log of one use a row. Somebody else has added up the first ones when they
+// are to be removed.
+type notes struct {
+	*script
+	rows, elsewhere       int
+	added, adding, taking int64
+}
+
+func (n *notes) Begin(context.Context, TxOptions) (Tx, error) {
+	n.adding, n.taking = 0, 0
+	return n, nil
+}
+
+func (n *notes) Commit(context.Context) (bool, error) {
+	n.added, n.rows = n.added+n.adding, n.rows-int(n.taking)
+	return true, nil
+}
+
+func (n *notes) Rollback() {}
+
+func (n *notes) Query(_ context.Context, query string, args ...any) (Rows, error) {
+	if query != "logged" {
+		return &scriptRows{left: min(1, n.rows)}, nil
+	}
+	after, most := args[0].(int64), args[1].(int)
+	return &noteRows{scriptRows{left: min(most, n.rows-int(after))}, after}, nil
+}
+
+func (n *notes) Exec(_ context.Context, _ string, args ...any) (int64, error) {
+	n.taking = int64(strings.Count(args[0].(string), ",") + 1)
+	gone := n.elsewhere
+	n.rows, n.elsewhere = n.rows-gone, 0
+	return n.taking - int64(gone), nil
+}
+
+func (n *notes) ExecEach(_ context.Context, query string, rows [][]any) ([]int64, error) {
+	if query == "add" {
+		n.adding += rows[0][0].(int64)
+	}
+	return []int64{1}, nil
+}
+
+// noteRows are numbered from 1.
+type noteRows struct {
+	scriptRows
+	last int64
+}
+
+func (r *noteRows) Scan(dest ...any) error {
+	if len(dest) == 3 {
+		r.last++
+		*dest[0].(*int64), *dest[2].(*[]byte) = r.last, logged([]loggedUses{{uuid.UUID{1}, 1, 1}})
+	}
+	return nil
+}
+
+// However long the log is, and whoever else adds it up, each row is added once.
+func TestEachRowOfTheLogIsAddedOnce(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ rows, elsewhere int }{
+		"more than one transaction takes": {1000, 0}, "some of it by somebody else": {50, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := &notes{script: &script{}, rows: tc.rows, elsewhere: tc.elsewhere}
+			s := New(n, scriptDialect{}, &Statements{LockFirstLogged: "first", Logged: "logged", DeleteLogged: "delete", AddUsage: "add"})
+			s.foldUses = leastUses
+			if err := s.FoldUsage(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if want := int64(tc.rows - tc.elsewhere); n.added != want || n.rows != 0 {
+				t.Errorf("got %d uses added and %d rows left, want %d and none", n.added, n.rows, want)
+			}
+		})
 	}
 }
