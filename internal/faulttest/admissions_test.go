@@ -1,8 +1,10 @@
 package faulttest_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -147,6 +149,54 @@ func (a *admissions) judge(t *testing.T, what string, err error, faulty bool) {
 		}
 	default:
 		t.Errorf("%s: got error %v, want one that says the store is unavailable or the outcome unknown", what, err)
+	}
+}
+
+// start asks for admissions, two at a time, until it is stopped, and tells how many were
+// asked for and acknowledged, from the first one on.
+func (a *admissions) start(t *testing.T) (stop func() (asked, acknowledged int64)) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var asked, acknowledged atomic.Int64
+	var working sync.WaitGroup
+	for range 2 {
+		working.Go(func() {
+			for ; ctx.Err() == nil; time.Sleep(time.Millisecond) { // leaves the machine to others
+				asked.Add(1)
+				if a.validate(t) == nil {
+					acknowledged.Add(1)
+				}
+			}
+		})
+	}
+	stop = func() (int64, int64) {
+		cancel()
+		working.Wait()
+		return a.charged + asked.Load(), a.charged + acknowledged.Load()
+	}
+	t.Cleanup(func() { stop() })
+	return stop
+}
+
+// check compares what was asked for, and acknowledged, with what the database has, once
+// nothing that a client has given up is still being done.
+func (a *admissions) check(t *testing.T, s apikeys.Store, asked, acknowledged int64) {
+	t.Helper()
+	a.direct = s
+	for {
+		before := a.charge(t)
+		record, _, err := s.GetKey(t.Context(), apikeys.KeyRef{ID: a.key.Key.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if charged := a.charge(t); charged != before {
+			continue
+		}
+		if before != record.UseCount || before < acknowledged || before > asked {
+			t.Errorf("got %d admissions charged and %d counted, want the same: at least the %d acknowledged, at most the %d asked for",
+				before, record.UseCount, acknowledged, asked)
+		}
+		return
 	}
 }
 

@@ -25,7 +25,8 @@ func servers() map[string]func(testing.TB, dbserver.Options) *dbserver.Server {
 
 // A server is killed with -9 under load and comes back, again and again: what was
 // acknowledged stands, what was revoked stays so, no key is there that nobody was told
-// of, and the client goes on by itself within seconds.
+// of, uses that were admitted are charged and counted, and the client goes on by itself
+// within seconds.
 func TestServerIsKilled(t *testing.T) {
 	t.Parallel()
 	for name, startServer := range servers() {
@@ -35,30 +36,41 @@ func TestServerIsKilled(t *testing.T) {
 			d, _ := stores.Named(name)
 			organization := prepare(t, d, server.DSN())
 			client := newClient(t, d.Opened(t, server.DSN()), apikeys.Config{SigningSecret: apikeys.NewSecret(signingSecret), OpTimeout: time.Second})
-			load := startLoad(t, client, organization)
-			kills, slowest := testdb.Dose(2, 200), time.Duration(0)
-			for range kills {
-				load.awaitMore(t, 20)
-				time.Sleep(pause(rand.Uint64())) // the kill falls anywhere
-				if err := server.Kill(); err != nil {
-					t.Fatal(err)
-				}
-				if err := server.Restart(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				slowest = max(slowest, load.awaitMore(t, 1))
-			}
+			opened := d.Opened(t, server.DSN())
+			admissions := newAdmissions(t, opened, opened)
+			load, admitting := startLoad(t, client, organization), admissions.start(t)
+			kills := testdb.Dose(2, 200)
+			slowest := load.amidKills(t, server, kills)
 			load.stop()
 			load.killed()
+			asked, acknowledged := admitting()
+			admissions.check(t, d.Opened(t, server.DSN()), asked, acknowledged)
 			load.check(t, newClient(t, d.Opened(t, server.DSN()), strict()))
 			strangers := load.checkStrangers(t, client, organization)
-			t.Logf("%d kills of the server: %s; %d keys nobody was told of; went on at the latest %v after the server did",
-				kills, load, strangers, slowest.Round(time.Millisecond))
+			t.Logf("%d kills of the server: %s; %d keys nobody was told of; %d of %d admissions acknowledged; went on at the latest %v after the server did",
+				kills, load, strangers, acknowledged, asked, slowest.Round(time.Millisecond))
 			if load.loose != 0 || strangers != 0 {
 				t.Errorf("got %d unanswered issues and %d keys that nobody was told of, want none: the client lives", load.loose, strangers)
 			}
 		})
 	}
+}
+
+// amidKills kills a server again and again, and tells how long the load took at most to go on.
+func (l *load) amidKills(t *testing.T, server *dbserver.Server, kills int) (slowest time.Duration) {
+	t.Helper()
+	for range kills {
+		l.awaitMore(t, 20)
+		time.Sleep(pause(rand.Uint64())) // the kill falls anywhere
+		if err := server.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := server.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		slowest = max(slowest, l.awaitMore(t, 1))
+	}
+	return slowest
 }
 
 // load is workers of this process, and what they were told.
