@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/apikeys-platform/apikeys"
 )
@@ -33,8 +32,7 @@ func ExampleClient_FindOrganization() {
 func ExampleClient_ListOrganizations() {
 	client, _ := exampleClient()
 	ctx := context.Background()
-	time.Sleep(time.Microsecond) // the newest comes first
-	_, err := client.CreateOrganization(ctx, "Globex")
+	_, err := client.CreateOrganization(ctx, "Globex") // the newest comes first
 	check(err)
 	page, err := client.ListOrganizations(ctx, apikeys.ListOptions{Limit: 10})
 	check(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"sync"
 	"time"
 
 	"github.com/apikeys-platform/apikeys"
@@ -17,12 +18,30 @@ func exampleClient() (*apikeys.Client, *apikeys.Organization) {
 	ctx := context.Background()
 	client, err := apikeys.New(ctx, exampleStore(), apikeys.Config{
 		SigningSecret: apikeys.NewSecret("3b1f0e7d5c9a49628f70d4c2b1a69e35"),
+		Now:           ascending(),
 	})
 	check(err)
 	ofExamples.addClient(client)
 	acme, err := client.CreateOrganization(ctx, "Acme Inc")
 	check(err)
 	return client, acme
+}
+
+// ascending is a clock that shows another microsecond each time it is looked at, so that what is
+// listed by its creation has one order, however fast the machine and coarse its clock.
+func ascending() func() time.Time {
+	var mu sync.Mutex
+	var last time.Time
+	return func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now().Round(0); now.Sub(last) >= time.Microsecond {
+			last = now
+		} else {
+			last = last.Add(time.Microsecond)
+		}
+		return last
+	}
 }
 
 func check(err error) {
@@ -195,7 +214,6 @@ func ExampleClient_Keys() {
 	for _, name := range []string{"one", "two", "three"} {
 		_, err := client.CreateKey(ctx, apikeys.CreateKeyParams{OrganizationID: acme.ID, Metadata: apikeys.KeyMetadata{Name: name}})
 		check(err)
-		time.Sleep(time.Microsecond)
 	}
 	for key, err := range client.Keys(ctx, apikeys.KeyFilter{OrganizationID: acme.ID, Status: apikeys.StatusActive}) {
 		check(err)

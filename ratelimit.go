@@ -138,6 +138,9 @@ type RateLimiter interface {
 // the database a request. Under load many requests share one write. A strict client (a
 // negative Config.RevocationDelay) that writes uses at once (a negative
 // Config.UsageFlushInterval) writes both with one commit, if the store is its own.
+//
+// A write lasts for at most as long as one of those who share it waits for it: for
+// Config.OpTimeout in a [Client]; without a deadline in its context, a charge waits 2 seconds.
 func NewExactLimiter(store Store) RateLimiter {
 	take := func(ctx context.Context, charges []*LeaseRequest) ([]LeaseGrant, error) {
 		requests := make([]LeaseRequest, len(charges))
@@ -148,7 +151,7 @@ func NewExactLimiter(store Store) RateLimiter {
 	}
 	calls, each := exactWrites(store)
 	return exactLimiter{store, coalesce.New(coalesce.Options[*LeaseRequest, LeaseGrant]{
-		Do: take, Max: calls, Batch: each, Gather: true, Alone: spoilt,
+		Do: take, Max: calls, Batch: each, Gather: true, Timeout: -1, Alone: spoilt,
 	})}
 }
 
@@ -174,6 +177,11 @@ type exactLimiter struct {
 
 // Charge takes a lease of exactly the cost from every limit, or none.
 func (l exactLimiter) Charge(ctx context.Context, c RateCharge) (RateDecision, error) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, defaultOpTimeout)
+		defer cancel()
+	}
 	lease := exactLease(c, make([]LeasePart, 0, len(c.Limits)))
 	grant, err := l.writes.Do(ctx, &lease)
 	if err != nil {

@@ -155,7 +155,8 @@ type Store interface {
 	//
 	// GetKey, ListKeys and KeyUsage do it first, so that they tell every use that was
 	// acknowledged before they were called, by whichever process. KeysByHash, on the path
-	// of requests, and what changes keys do not: what they return may lack noted uses.
+	// of requests, and what changes keys do not: what they return may lack noted uses. A
+	// store without Admit needs no FoldUsage.
 	FoldUsage(ctx context.Context) error
 	// KeyUsage returns a key's usage by hour, secret and outcome, in the order of
 	// the hours. ErrNotFound.

@@ -76,6 +76,9 @@ func (c *core) sweep(ctx context.Context) (total int, err error) {
 		return 0, err
 	}
 	folded := c.fold(ctx) // what a client left that was killed; what is too old is removed all the same
+	if errors.Is(folded, errUnimplemented) {
+		folded = nil // a store that notes no uses has none
+	}
 	for _, kind := range c.kept.params(now) {
 		n, err := c.sweepKind(ctx, kind)
 		total += n

@@ -187,3 +187,35 @@ func (r *recorder) Sweep(_ context.Context, p apikeys.SweepParams) (int, error) 
 	}
 	return 0, nil
 }
+
+// ownStore is somebody's store that was written before there was Admit.
+type ownStore struct {
+	apikeys.UnimplementedStore
+	s apikeys.Store
+}
+
+func (o ownStore) EnsureSettings(ctx context.Context, r apikeys.SettingsRecord) (apikeys.SettingsRecord, error) {
+	return o.s.EnsureSettings(ctx, r)
+}
+
+func (o ownStore) Changes(ctx context.Context, since apikeys.ChangeMark) (apikeys.ChangeSet, error) {
+	return o.s.Changes(ctx, since)
+}
+
+func (o ownStore) Sweep(ctx context.Context, p apikeys.SweepParams) (int, error) {
+	return o.s.Sweep(ctx, p)
+}
+
+// A store that notes no uses has none that a sweep could fail to add up.
+func TestSweepOfAStoreThatNotesNoUses(t *testing.T) {
+	t.Parallel()
+	c := must(apikeys.New(t.Context(), ownStore{s: memstore.New()}, apikeys.Config{
+		SigningSecret: apikeys.NewSecret(secretOfTests), SweepInterval: -1,
+	}))(t)
+	if _, err := c.Sweep(t.Context()); err != nil {
+		t.Errorf("got error %v, want none", err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -46,7 +46,8 @@ type Options[Q comparable, A any] struct {
 	// no more come, the call is made.
 	Gather bool
 	// Timeout bounds a call of Do that is for several callers, which outlives the
-	// context of the one who makes it. Zero or negative: 2s.
+	// context of the one who makes it. Zero: 2s. Negative: it lasts for as long as one of
+	// them waits, so that their contexts bound it.
 	Timeout time.Duration
 	// Patience bounds how long a caller waits for others, as a context with a timeout
 	// would, but for less: the wait for its turn to make a call, and for a call that
@@ -107,7 +108,7 @@ func New[Q comparable, A any](opts Options[Q, A]) *Group[Q, A] {
 	if opts.Batch <= 0 {
 		opts.Batch = defaultBatch
 	}
-	if opts.Timeout <= 0 {
+	if opts.Timeout == 0 {
 		opts.Timeout = defaultTimeout
 	}
 	if opts.Alone == nil {

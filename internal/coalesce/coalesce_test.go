@@ -313,6 +313,35 @@ func TestACallForOthersHasItsOwnTimeout(t *testing.T) {
 	})
 }
 
+func TestACallForOthersMayLastWhileOneOfThemWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		slow := func(ctx context.Context, queries []int) ([]int, error) {
+			select {
+			case <-time.After(time.Minute):
+				return queries, nil
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		}
+		a := newAsking(t, coalesce.Options[int, int]{Do: slow, Max: 1, Gather: true, Timeout: -1})
+		patient, end := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer end()
+		hasty, end := context.WithTimeout(t.Context(), 90*time.Second)
+		defer end()
+		a.ask(t.Context(), "first", 1) // for a minute
+		a.ask(patient, "patient", 2)
+		a.ask(hasty, "hasty", 3)
+		a.wg.Wait()
+		a.want("hasty", outcome{0, context.DeadlineExceeded, 90 * time.Second})
+		a.want("patient", outcome{2, nil, 2 * time.Minute})
+		hasty, end = context.WithTimeout(t.Context(), time.Second)
+		defer end()
+		a.ask(hasty, "last", 4)
+		a.wg.Wait()
+		a.want("last", outcome{0, context.Canceled, time.Second}) // its call was: nobody waited
+	})
+}
+
 var errBad = errors.New("bad")
 
 func failOn(bad int) func([]int) error {

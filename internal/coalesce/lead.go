@@ -10,7 +10,7 @@ func (g *Group[Q, A]) leads(ctx context.Context, p *place[Q, A]) {
 	if g.opts.Gather {
 		g.gather()
 	}
-	shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.opts.Timeout)
+	shared, cancel := g.shared(ctx)
 	defer cancel()
 	batch := g.take(&call{cancel: cancel})
 	// The one who leads is one of those who wait.
@@ -24,6 +24,15 @@ func (g *Group[Q, A]) leads(ctx context.Context, p *place[Q, A]) {
 		g.leave()
 	}()
 	answers, err = g.call(shared, queries(batch))
+}
+
+// shared is the context of a call for several callers.
+func (g *Group[Q, A]) shared(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx = context.WithoutCancel(ctx)
+	if g.opts.Timeout < 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, g.opts.Timeout)
 }
 
 // gather lets others run for as long as the queue grows by it.

@@ -118,6 +118,9 @@ func start(t testing.TB, kind dbserver.Kind, options dbserver.Options) *dbserver
 	if err != nil {
 		t.Fatal(err)
 	}
+	if options.Log == nil {
+		options.Log = t.Output()
+	}
 	server, err := installation.Start(t.Context(), options)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,6 +52,8 @@ type Options struct {
 	Settings map[string]string
 	// Upstream is the DSN of the Postgres server that a PgBouncer stands before.
 	Upstream string
+	// Log is told of a server that did not end and was killed. nil: os.Stderr.
+	Log io.Writer
 }
 
 // Find returns the newest installation of a kind: in the places where Debian puts them, then in PATH.

@@ -162,15 +162,15 @@ func (s *Server) Thaw() error {
 	return nil
 }
 
-// Stop ends the server in order, and kills it when it does not end. The data stay.
-func (s *Server) Stop() error { return s.end(s.engine().stopSignal()) }
+// Stop ends the server in order. The data stay. One that has not ended after 20 seconds is killed, which Options.Log is told.
+func (s *Server) Stop() error { return s.end(s.engine().stopSignal(), stopTimeout) }
 
 // Close ends the server at once and removes its data.
 func (s *Server) Close() error {
 	if s.dir == "" {
 		return nil
 	}
-	err := s.end(s.engine().abortSignal())
+	err := s.end(s.engine().abortSignal(), stopTimeout)
 	s.engine().tidy(s)
 	err = errors.Join(err, os.RemoveAll(s.dir))
 	if s.claim != nil {
@@ -180,7 +180,7 @@ func (s *Server) Close() error {
 	return err
 }
 
-func (s *Server) end(signal os.Signal) error {
+func (s *Server) end(signal os.Signal, patience time.Duration) error {
 	if !s.Running() {
 		return nil
 	}
@@ -190,9 +190,19 @@ func (s *Server) end(signal os.Signal) error {
 	select {
 	case <-s.exited:
 		return nil
-	case <-time.After(stopTimeout):
+	case <-time.After(patience):
+		s.say("did not end within %s after %q and is killed; the end of its log: %s", patience, signal, s.logTail())
 		return s.Kill()
 	}
+}
+
+// say tells of what is no error and should be known.
+func (s *Server) say(format string, args ...any) {
+	log := s.options.Log
+	if log == nil {
+		log = os.Stderr
+	}
+	_, _ = fmt.Fprintf(log, "dbserver: %s "+format+"\n", append([]any{s.Installation}, args...)...)
 }
 
 // Running says whether the server's process lives.
