@@ -37,9 +37,11 @@ CREATE TABLE apikeys_links (
 CREATE INDEX apikeys_links_product ON apikeys_links (organization_id, product_id);
 
 -- Keys, without their secrets and without their use. Ids are UUIDv7 made from
--- created_at, so the order of ids is the order of creation: lists page by id.
+-- created_at, so the order of ids is the order of creation: lists page by id. A key's
+-- place is where its row is, for good: secrets lead there without the index of ids.
 CREATE TABLE apikeys_keys (
-    id              BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    place           INTEGER NOT NULL PRIMARY KEY,
+    id              BLOB    NOT NULL UNIQUE CHECK (length(id) = 16),
     organization_id BLOB    NOT NULL REFERENCES apikeys_resources (id),
     project_id      BLOB,
     product_id      BLOB,
@@ -76,6 +78,7 @@ CREATE INDEX apikeys_keys_revoked ON apikeys_keys (revoked_at) WHERE revoked_at 
 CREATE TABLE apikeys_secrets (
     hash       BLOB    NOT NULL PRIMARY KEY CHECK (length(hash) = 32),
     key_id     BLOB    NOT NULL REFERENCES apikeys_keys (id) ON DELETE CASCADE,
+    place      INTEGER NOT NULL, -- of the key's row
     number     INTEGER NOT NULL,
     signing_id TEXT    NOT NULL,
     hint       TEXT    NOT NULL,

@@ -32,6 +32,8 @@ func TestPlans(t *testing.T) {
 		"KeysExpired":             {st.KeysExpired, "apikeys_keys_expires (expires_at<?)"},
 		"KeyByHash":               {st.KeyByHash, "SEARCH s USING PRIMARY KEY (hash=?)"},
 		"KeysByHashes":            {st.KeysByHashes, "SEARCH s USING PRIMARY KEY (hash=?)"},
+		"KeyByHash, the key":      {st.KeyByHash, "SEARCH k USING INTEGER PRIMARY KEY (rowid=?)"},
+		"KeysByHashes, the keys":  {st.KeysByHashes, "SEARCH k USING INTEGER PRIMARY KEY (rowid=?)"},
 		"KeyAndSecrets":           {st.KeyAndSecrets, "sqlite_autoindex_apikeys_keys_1 (id=?)"},
 		"Secrets":                 {st.Secrets, "(key_id=?)"},
 		"ResourceByID":            {st.ResourceByID, "PRIMARY KEY (id=?"},

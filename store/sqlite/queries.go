@@ -151,8 +151,8 @@ INSERT INTO apikeys_keys (id, organization_id, project_id, product_id, owner_id,
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
 
 	insertSecret = `
-INSERT INTO apikeys_secrets (hash, key_id, number, signing_id, hint, created_at, ends_at)
-VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`
+INSERT INTO apikeys_secrets (hash, key_id, place, number, signing_id, hint, created_at, ends_at)
+VALUES (?1, ?2, (SELECT place FROM apikeys_keys WHERE id = ?2), ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING`
 
 	insertUsage = `INSERT INTO apikeys_usage (key_id, use_count, last_used_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`
 	deleteKey   = `DELETE FROM apikeys_keys WHERE id = ?`
@@ -176,10 +176,12 @@ UPDATE apikeys_keys
        disabled_at = ?, revoked_at = ?, revoked_reason = ?, version = ?
  WHERE id = ?`
 
+	// A place leads to the key's row in one step; that of a key that is gone may be taken by
+	// another one, so the id decides. The plus keeps the index of ids out of it.
 	found = `
 SELECT ` + keyColumns + `, ` + secretColumns + `, o.suspended_at,
        EXISTS (SELECT 1 FROM apikeys_links l WHERE l.project_id = k.project_id AND l.product_id = k.product_id)
-  FROM apikeys_secrets s CROSS JOIN apikeys_keys k ON k.id = s.key_id
+  FROM apikeys_secrets s CROSS JOIN apikeys_keys k ON k.place = s.place AND +k.id = s.key_id
   LEFT JOIN apikeys_usage u ON u.key_id = k.id
   LEFT JOIN apikeys_resources o ON o.id = k.organization_id`
 	keyByHash    = found + ` WHERE s.hash = ?`
