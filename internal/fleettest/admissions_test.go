@@ -61,20 +61,24 @@ func admit(ctx context.Context, test *child.Pipe) error {
 	})
 }
 
-// forEver does the same again and again, and says so before and after.
-func forEver(test *child.Pipe, one step, do func() error) error {
+// forEver does the same again and again, and says so before, and after if it is done. On a slow machine others may have
+// the database for too long, but not again and again.
+func forEver(test *child.Pipe, one step, do func() error) (err error) {
 	ended := step{Key: one.Key, Ended: true}
-	for {
+	for failed := 0; failed < 5; {
 		if err := test.Send(one); err != nil {
 			return err
 		}
-		if err := do(); err != nil {
-			return err
+		if err = do(); err != nil {
+			failed++
+			continue
 		}
+		failed = 0
 		if err := test.Send(ended); err != nil {
 			return err
 		}
 	}
+	return err
 }
 
 // Processes are killed amid exact admissions, and amid adding them up: every use that was acknowledged is counted, none
