@@ -43,11 +43,12 @@ func sections() []section {
 		{"cached", cached},
 		{"memory", memory},
 		{"statements", statements},
+		{"strict", database{name: "Postgres", open: openPostgres}.section(strictReads)},
 	}
 	for _, d := range databases() {
 		all = append(all,
 			section{"default/" + d.name, d.section(everythingDefault)},
-			section{"strict/" + d.name, d.section(strict)},
+			section{"exact/" + d.name, d.section(strictWrites)},
 			section{"revocation/" + d.name, d.section(revocation)},
 		)
 	}

@@ -37,10 +37,14 @@ func (c config) order(worker, things int) []int32 {
 	return list
 }
 
-// rates measures operations in turns and returns, for each, the median of how many
-// there were in a second. Before the first round each has met all things, and has
-// been warmed up.
-func (c config) rates(ctx context.Context, l load, variants ...operation) ([]float64, error) {
+// rates are how many operations there were in a second, in each round.
+type rates []float64
+
+func (r rates) median() float64 { return quantile(r, 0.5) }
+
+// rates measures operations in turns and returns those of each. Before the first round
+// each has met all things, and has been warmed up.
+func (c config) rates(ctx context.Context, l load, variants ...operation) ([]rates, error) {
 	orders := make([][]int32, l.workers)
 	for i := range orders {
 		orders[i] = c.order(i, l.things)
@@ -55,7 +59,7 @@ func (c config) rates(ctx context.Context, l load, variants ...operation) ([]flo
 			}
 		}
 	}
-	all := make([][]float64, len(variants))
+	all := make([]rates, len(variants))
 	for range c.rounds {
 		for i, op := range variants {
 			rate, err := l.rate(ctx, c.each, orders, i, op)
@@ -65,11 +69,7 @@ func (c config) rates(ctx context.Context, l load, variants ...operation) ([]flo
 			all[i] = append(all[i], rate)
 		}
 	}
-	medians := make([]float64, len(variants))
-	for i := range all {
-		medians[i] = median(all[i])
-	}
-	return medians, nil
+	return all, nil
 }
 
 // meet runs an operation once with each thing.
@@ -131,8 +131,6 @@ func (l load) rate(ctx context.Context, each time.Duration, orders [][]int32, va
 	}
 	return float64(total.Load()) / elapsed.Seconds(), nil
 }
-
-func median(list []float64) float64 { return quantile(list, 0.5) }
 
 // quantile is the value that such a part of the list does not exceed.
 func quantile[T float64 | time.Duration](list []T, part float64) T {

@@ -61,6 +61,15 @@ func referenceFlow(r reference, texts []string) operation {
 	}
 }
 
+// bareSelect is the row of a reference as an operation; nil where it has none.
+func bareSelect(r reference, texts []string) operation {
+	p, ok := r.(*postgresReference)
+	if !ok {
+		return nil
+	}
+	return func(ctx context.Context, i int) error { return p.row(ctx, referenceHash(texts[i])) }
+}
+
 // record is what a program reads of a key.
 type record struct {
 	id, name, scopes, custom string

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/apikeys-platform/apikeys"
 )
@@ -33,48 +32,26 @@ func everythingDefault(ctx context.Context, c config, o *opened) error {
 	return nil
 }
 
-// strict compares clients that ask the store each time.
-func strict(ctx context.Context, c config, o *opened) error {
-	reads, err := newClient(ctx, o.store, func(config *apikeys.Config) { config.RevocationDelay = -1 })
-	if err != nil {
-		return err
-	}
-	defer func() { _ = reads.Close(ctx) }()
-	unremembered, err := newClient(ctx, o.store, func(config *apikeys.Config) { config.CacheSize = -1 })
-	if err != nil {
-		return err
-	}
-	defer func() { _ = unremembered.Close(ctx) }()
-	exact, err := newClient(ctx, o.store, func(config *apikeys.Config) {
-		config.RevocationDelay, config.UsageFlushInterval = -1, -1
-		config.RateLimiter = apikeys.NewExactLimiter(o.store)
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = exact.Close(ctx) }()
-	unlimited, err := issue(ctx, o.store, reads, c.keys)
-	if err != nil {
-		return err
-	}
-	limited, err := issue(ctx, o.store, reads, c.keys, apikeys.PerMinute(1e9))
-	if err == nil {
-		err = fill(ctx, o.reference, unlimited.texts)
-	}
-	if err != nil {
-		return err
-	}
-	var bare operation
-	if p, ok := o.reference.(*postgresReference); ok {
-		bare = func(ctx context.Context, i int) error { return p.row(ctx, referenceHash(unlimited.texts[i])) }
-		err = c.strictReads(ctx, o, unlimited.validate(reads), unlimited.validate(unremembered), bare)
-	}
-	return errors.Join(err, c.strictWrites(ctx, o, limited.validate(exact), referenceFlow(o.reference, unlimited.texts), bare))
-}
-
 // strictReads compares one bare SELECT with clients that ask each time: whether anything
 // has changed, or, where nothing is remembered, for the key.
-func (c config) strictReads(ctx context.Context, o *opened, asking, reading, bare operation) error {
+func strictReads(ctx context.Context, c config, o *opened) error {
+	asking, err := newClient(ctx, o.store, func(config *apikeys.Config) { config.RevocationDelay = -1 })
+	if err != nil {
+		return err
+	}
+	defer func() { _ = asking.Close(ctx) }()
+	reading, err := newClient(ctx, o.store, func(config *apikeys.Config) { config.CacheSize = -1 })
+	if err != nil {
+		return err
+	}
+	defer func() { _ = reading.Close(ctx) }()
+	keys, err := issue(ctx, o.store, asking, c.keys)
+	if err == nil {
+		err = fill(ctx, o.reference, keys.texts)
+	}
+	if err != nil {
+		return err
+	}
 	for _, row := range []struct {
 		what, bound     string
 		workers, things int
@@ -83,7 +60,8 @@ func (c config) strictReads(ctx context.Context, o *opened, asking, reading, bar
 		{"64 goroutines", "≥ 1.4×", callers, c.keys},
 		{"hot key, 64 goroutines", "≥ 3×", callers, 1},
 	} {
-		rates, err := c.rates(ctx, load{workers: row.workers, things: row.things, warm: 5}, asking, reading, bare)
+		l := load{workers: row.workers, things: row.things, warm: 5}
+		rates, err := c.rates(ctx, l, keys.validate(asking), keys.validate(reading), bareSelect(o.reference, keys.texts))
 		if err != nil {
 			return err
 		}
@@ -93,12 +71,26 @@ func (c config) strictReads(ctx context.Context, o *opened, asking, reading, bar
 	return nil
 }
 
-// strictWrites compares clients that have everything durable in the database before
-// they answer with the reference flow.
-func (c config) strictWrites(ctx context.Context, o *opened, ours, flow, bare operation) error {
-	what := "strict: asked each time, exact limit and use durable, 64 goroutines, " + o.name
-	variants := []operation{ours, flow}
-	if bare != nil {
+// strictWrites compares a client that has everything durable in the database before it
+// answers with the reference flow.
+func strictWrites(ctx context.Context, c config, o *opened) error {
+	client, err := newClient(ctx, o.store, func(config *apikeys.Config) {
+		config.RevocationDelay, config.UsageFlushInterval = -1, -1
+		config.RateLimiter = apikeys.NewExactLimiter(o.store)
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = client.Close(ctx) }()
+	keys, err := issue(ctx, o.store, client, c.keys, apikeys.PerMinute(1e9))
+	if err == nil {
+		err = fill(ctx, o.reference, keys.texts)
+	}
+	if err != nil {
+		return err
+	}
+	variants := []operation{keys.validate(client), referenceFlow(o.reference, keys.texts)}
+	if bare := bareSelect(o.reference, keys.texts); bare != nil {
 		variants = append(variants, bare)
 	}
 	// The uses that a round of ours has noted are added up in that round.
@@ -112,8 +104,9 @@ func (c config) strictWrites(ctx context.Context, o *opened, ours, flow, bare op
 	if err != nil {
 		return err
 	}
+	what := "strict: asked each time, exact limit and use durable, 64 goroutines, " + o.name
 	c.table.speed(what, "reference flow", rates[0], rates[1], o.exact)
-	if bare != nil {
+	if len(rates) > 2 {
 		c.table.speed("the same", "one bare SELECT", rates[0], rates[2], "≥ 0.65×")
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -18,15 +19,26 @@ func (t *table) add(what, measured, bound string) {
 }
 
 // cost compares what something takes with what its floor takes: less is better.
-func (t *table) cost(what, floor string, ours, floors float64, bound string) {
+func (t *table) cost(what, floor string, ours, floors rates, bound string) {
 	t.rows = append(t.rows, row{
-		what, perOperation(ours), floor + " " + perOperation(floors), fmt.Sprintf("%.2f×", floors/ours), bound,
+		what, perOperation(ours.median()), floor + " " + perOperation(floors.median()), ratio(floors, ours), bound,
 	})
 }
 
 // speed compares how many operations there are in a second: more is better.
-func (t *table) speed(what, floor string, ours, floors float64, bound string) {
-	t.rows = append(t.rows, row{what, perSecond(ours), floor + " " + perSecond(floors), fmt.Sprintf("%.2f×", ours/floors), bound})
+func (t *table) speed(what, floor string, ours, floors rates, bound string) {
+	t.rows = append(t.rows, row{
+		what, perSecond(ours.median()), floor + " " + perSecond(floors.median()), ratio(ours, floors), bound,
+	})
+}
+
+// ratio is that of the medians, and the least and the most that it was in a round.
+func ratio(a, b rates) string {
+	each := make([]float64, len(a))
+	for i := range a {
+		each[i] = a[i] / b[i]
+	}
+	return fmt.Sprintf("%.2f× (%.2f to %.2f)", a.median()/b.median(), slices.Min(each), slices.Max(each))
 }
 
 // perOperation is the time of one operation, of so many in a second.
