@@ -7,13 +7,14 @@ import (
 	"github.com/apikeys-platform/apikeys/internal/coalesce"
 )
 
-// The bounds of one transaction that adds up logged uses. The rows that it writes are
-// those of keys, so it goes on reading while the same keys come again. Where that takes too
+// The bounds of one transaction that adds up logged uses. What costs are the rows of keys
+// that it writes, each of them once: so it goes on reading while the same keys come again,
+// and one large transaction costs much less than many small ones. Where that takes too
 // long, the next one does half as much.
 const (
-	mostUses  = 5000 // different keys, secrets and hours, after which no further page is read
+	mostUses  = 20_000 // different keys, secrets and hours, after which no further page is read
 	leastUses = 50
-	foldPages = 100
+	foldPages = 25
 	usesOfRow = 50 // more than one row holds: a page for so many uses is this part of their number
 )
 

@@ -76,12 +76,12 @@ func TestAddingUpThatIsTooSlowTakesLess(t *testing.T) {
 	t.Parallel()
 	l := &unremovable{script: &script{}}
 	s := New(l, scriptDialect{}, &Statements{LockFirstLogged: "first", Logged: "logged", DeleteLogged: "delete"})
-	for range 9 {
+	for range 11 {
 		if err := s.FoldUsage(t.Context()); err == nil {
 			t.Fatal("got no error: this test would prove nothing")
 		}
 	}
-	if want := []int{100, 50, 25, 12, 6, 3, 1, 1, 1}; !slices.Equal(l.pages, want) {
+	if want := []int{400, 200, 100, 50, 25, 12, 6, 3, 1, 1, 1}; !slices.Equal(l.pages, want) {
 		t.Errorf("got pages of %v, want %v", l.pages, want)
 	}
 }

@@ -117,6 +117,71 @@ func TestPlansOfTheLog(t *testing.T) {
 	}
 }
 
+// An admission finds each window by its key, in one step where it decides at once, and
+// never reads the table, however small that was when the plan was made; nothing is read to
+// log the uses.
+func TestPlansOfAdmissions(t *testing.T) {
+	t.Parallel()
+	conn, err := fill(t, testdb.Dose(20_000, 100_000)).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	const step, lookUp = "Conflict Arbiter Indexes: apikeys_windows_pkey ", "Index Scan using apikeys_windows_pkey "
+	one, two := []apikeys.RateLimit{apikeys.PerMinute(10)}, []apikeys.RateLimit{apikeys.PerMinute(10), apikeys.PerDay(100)}
+	for name, tc := range map[string]struct {
+		limits  []apikeys.RateLimit
+		query   string
+		uses    bool
+		indexes []string
+	}{
+		"one limit":              {one, admitSingle, true, []string{step}},
+		"several limits":         {two, admit, true, []string{lookUp, step}},
+		"one limit, no uses":     {one, takeSingle, false, []string{step}},
+		"several limits, no use": {two, takeLeases, false, []string{lookUp, step}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			batch, args := plannedBatch(t, tc.limits)
+			if batch.single != (len(tc.limits) == 1) {
+				t.Fatalf("got single %t: the store would run another statement", batch.single)
+			}
+			if tc.uses {
+				args = append(args, time.Now(), batch.uses())
+			}
+			for kind, plan := range plans(t, conn.Conn(), tc.query, args) {
+				t.Logf("%s plan:\n%s", kind, plan)
+				if strings.Contains(plan, "Scan on apikeys_") || strings.Count(plan, "Scan using apikeys_") != len(tc.indexes)-1 {
+					t.Errorf("%s plan: want the tables read by look-ups of windows alone, got\n%s", kind, plan)
+				}
+				for _, index := range tc.indexes {
+					if !strings.Contains(plan, index) {
+						t.Errorf("%s plan: want %s, got\n%s", kind, index, plan)
+					}
+				}
+			}
+		})
+	}
+}
+
+// plannedBatch is what the store makes of admissions of 32 keys, and its arguments.
+func plannedBatch(t *testing.T, limits []apikeys.RateLimit) (*leaseBatch, []any) {
+	t.Helper()
+	admissions, requests := make([]apikeys.Admission, 32), make([]apikeys.LeaseRequest, 32)
+	for i := range admissions {
+		id := testID(4, 1+i)
+		r := apikeys.LeaseRequest{Subject: sha256.Sum256([]byte(id.String())), AllOrNothing: true}
+		for _, limit := range limits {
+			r.Parts = append(r.Parts, apikeys.LeasePart{Limit: limit, Want: 1})
+		}
+		requests[i], admissions[i] = r, apikeys.Admission{Lease: r, KeyID: id, Secret: 1}
+	}
+	batch, ok := batchOf(requests)
+	if !ok || !batch.takesUses(admissions) {
+		t.Fatal("the store would not decide them in one statement")
+	}
+	return batch, batch.args()
+}
+
 type plannedCall struct {
 	call    func(context.Context, *sqlstore.Store) error
 	indexes []string // of each statement
