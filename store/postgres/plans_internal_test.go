@@ -179,7 +179,8 @@ func plannedBatch(t *testing.T, limits []apikeys.RateLimit) (*leaseBatch, []any)
 	if !ok || !batch.takesUses(admissions) {
 		t.Fatal("the store would not decide them in one statement")
 	}
-	return batch, batch.args()
+	args := batch.args()
+	return batch, args
 }
 
 type plannedCall struct {
