@@ -88,7 +88,9 @@ func startLoad(t *testing.T, client *apikeys.Client, organization uuid.UUID) *lo
 		w := worker{number: i, rounds: i, client: client, organization: organization, tell: l.write}
 		l.working.Go(func() {
 			for ctx.Err() == nil {
-				w.round(context.WithoutCancel(ctx))
+				if !w.round(context.WithoutCancel(ctx)) {
+					time.Sleep(20 * time.Millisecond) // as a caller would
+				}
 			}
 		})
 	}

@@ -86,8 +86,8 @@ type worker struct {
 }
 
 // round is the life of one key. Every third is left as it is, every third rotated, every
-// third revoked.
-func (w *worker) round(ctx context.Context) {
+// third revoked. It tells whether there is a key.
+func (w *worker) round(ctx context.Context) bool {
 	w.rounds++
 	id, ok := w.do("issue", uuid.Nil, func() (*apikeys.IssuedKey, error) {
 		return w.client.CreateKey(ctx, apikeys.CreateKeyParams{OrganizationID: w.organization})
@@ -105,6 +105,7 @@ func (w *worker) round(ctx context.Context) {
 			return &apikeys.IssuedKey{Key: *k}, nil
 		})
 	}
+	return ok
 }
 
 // do tells of an operation before and after.

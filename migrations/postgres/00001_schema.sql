@@ -1,5 +1,9 @@
 -- +goose Up
 
+-- All of it is sent at once: where one statement ends goose would look for line by line,
+-- each time with a buffer of 4 MB.
+-- +goose StatementBegin
+
 -- Text is COLLATE "C" everywhere: it is compared and sorted byte by byte, whatever
 -- the database's own collation is. JSON is json, not jsonb: jsonb sorts keys, drops
 -- repeated ones and rewrites numbers and space, and what callers store comes back
@@ -175,6 +179,7 @@ CREATE TABLE apikeys_events (
 CREATE INDEX apikeys_events_organization ON apikeys_events (organization_id, id);
 CREATE INDEX apikeys_events_subject ON apikeys_events (subject_id, id);
 CREATE INDEX apikeys_events_at ON apikeys_events (at);
+-- +goose StatementEnd
 
 -- +goose Down
 DROP TABLE apikeys_events;

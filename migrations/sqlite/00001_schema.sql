@@ -1,5 +1,9 @@
 -- +goose Up
 
+-- All of it is sent at once: where one statement ends goose would look for line by line,
+-- each time with a buffer of 4 MB.
+-- +goose StatementBegin
+
 -- What all clients share: shield keys and canaries. One row, replaced by version.
 CREATE TABLE apikeys_settings (
     id       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
@@ -166,6 +170,7 @@ CREATE TABLE apikeys_events (
 CREATE INDEX apikeys_events_organization ON apikeys_events (organization_id, id);
 CREATE INDEX apikeys_events_subject ON apikeys_events (subject_id, id);
 CREATE INDEX apikeys_events_at ON apikeys_events (at);
+-- +goose StatementEnd
 
 -- +goose Down
 DROP TABLE apikeys_events;

@@ -109,6 +109,7 @@ func (l *load) repeat(do func(context.Context) error) bool {
 		if err == nil {
 			return true
 		}
+		time.Sleep(20 * time.Millisecond) // as a caller would
 	}
 	return false
 }

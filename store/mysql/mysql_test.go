@@ -41,8 +41,8 @@ func empty(ctx context.Context, dsn string) error {
 	defer db.Close()
 	for _, statement := range []string{
 		"DELETE FROM apikeys_settings", "DELETE FROM apikeys_resources", "DELETE FROM apikeys_links", "DELETE FROM apikeys_keys",
-		"DELETE FROM apikeys_secrets", "DELETE FROM apikeys_usage", "DELETE FROM apikeys_usage_hours", "DELETE FROM apikeys_writers",
-		"DELETE FROM apikeys_windows", "DELETE FROM apikeys_changes", "DELETE FROM apikeys_events",
+		"DELETE FROM apikeys_secrets", "DELETE FROM apikeys_usage", "DELETE FROM apikeys_usage_hours", "DELETE FROM apikeys_usage_log",
+		"DELETE FROM apikeys_writers", "DELETE FROM apikeys_windows", "DELETE FROM apikeys_changes", "DELETE FROM apikeys_events",
 		"UPDATE apikeys_state SET revision = 0, stamp = REPEAT(0x00, 16)",
 	} {
 		if _, err := db.ExecContext(ctx, statement); err != nil {

@@ -119,7 +119,7 @@ func (w *worker) until(mutation uuid.UUID, call func(context.Context) error) {
 		if w.Context().Err() != nil {
 			return
 		}
-		time.Sleep(5 * time.Millisecond) // as a caller would
+		time.Sleep(20 * time.Millisecond) // as a caller would
 	}
 }
 
@@ -127,7 +127,7 @@ func (w *worker) wantNothing(mutation uuid.UUID, err error) {
 	for w.Context().Err() == nil {
 		events, lookErr := w.store.ListEvents(w.Context(), apikeys.EventQuery{ID: mutation, Limit: 1})
 		if lookErr != nil {
-			time.Sleep(5 * time.Millisecond) // as a caller would
+			time.Sleep(20 * time.Millisecond) // as a caller would
 			continue
 		}
 		if len(events) != 0 {

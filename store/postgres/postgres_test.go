@@ -196,6 +196,7 @@ const emptyTables = `
 DELETE FROM apikeys_secrets;
 DELETE FROM apikeys_usage;
 DELETE FROM apikeys_usage_hours;
+DELETE FROM apikeys_usage_log;
 DELETE FROM apikeys_keys;
 DELETE FROM apikeys_links;
 DELETE FROM apikeys_resources;
