@@ -30,9 +30,10 @@ test-modules:
 	@$(if $(race),,echo "WITHOUT THE RACE DETECTOR: there is no C compiler")
 	@$(MAKE) --no-print-directory --keep-going -j 2 test-main test-nested
 
-# What takes longest begins first. What go vet says is for make lint.
+# What takes longest begins first, and one package more than there are processors at a time: tests also wait. What go vet
+# says is for make lint.
 test-main:
-	go test -vet=off $(race) ./internal/faulttest ./store/mysql ./store/postgres ./internal/fleettest ./...
+	go test -vet=off -p $$(($$(getconf _NPROCESSORS_ONLN) + 1)) $(race) ./internal/faulttest ./store/mysql ./store/postgres ./internal/fleettest ./...
 
 test-nested:
 	@set -e; for dir in $(nested); do echo "go -C $$dir test -count=1 $(race) ./..."; go -C $$dir test -vet=off -count=1 $(race) ./...; done

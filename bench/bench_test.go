@@ -13,7 +13,7 @@ func TestSections(t *testing.T) {
 	if testing.Short() {
 		t.Skip("left out with -short: starts servers")
 	}
-	c := config{rounds: 1, each: 20 * time.Millisecond, seed: 1, keys: 100, scan: 1000, table: &table{}}
+	c := config{rounds: 1, each: 20 * time.Millisecond, seed: 1, keys: 100, scan: 1000, memory: 1000, table: &table{}}
 	for _, s := range sections() {
 		t.Run(s.name, func(t *testing.T) {
 			c.table = &table{}

@@ -29,6 +29,7 @@ type config struct {
 	seed   uint64        // of the order in which keys are used
 	keys   int           // what "10,000 keys" stands for
 	scan   int           // keys of the scan
+	memory int           // keys that are to be remembered
 	table  *table
 }
 
@@ -62,7 +63,7 @@ func main() {
 	flag.Uint64Var(&c.seed, "seed", 1, "seed of the order in which keys are used")
 	pattern := flag.String("run", "", "regular expression: which sections")
 	flag.Parse()
-	c.keys, c.scan = 10_000, 1_000_000
+	c.keys, c.scan, c.memory = 10_000, 1_000_000, 100_000
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

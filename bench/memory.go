@@ -81,7 +81,6 @@ func memory(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	const remembered = 100_000
 	params := apikeys.ValidateParams{SkipRateLimit: true, SkipUsage: true} // those have bounds of their own
 	use := func(n int) error {
 		for range n {
@@ -91,7 +90,7 @@ func memory(ctx context.Context, c config) error {
 		}
 		return nil
 	}
-	if err := use(remembered); err != nil {
+	if err := use(c.memory); err != nil {
 		return err
 	}
 	full := heap() - empty

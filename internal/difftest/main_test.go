@@ -3,9 +3,12 @@ package difftest_test
 import (
 	"flag"
 	"os"
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/apikeys-platform/apikeys/internal/testdb"
 )
 
 func TestMain(m *testing.M) {
@@ -13,10 +16,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// fewerChecks is for tests that run together with all others: half of what is usual
-// for rapid, unless asked for.
+// fewerChecks is for tests that run together with all others: what is usual for rapid only
+// in the full dose, unless asked for.
 func fewerChecks() {
 	if os.Getenv("RAPID_CHECKS") == "" {
-		_ = flag.Set("rapid.checks", "50") // the command line comes after this
+		_ = flag.Set("rapid.checks", strconv.Itoa(testdb.Dose(30, 100))) // the command line comes after this
 	}
 }
