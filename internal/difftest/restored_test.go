@@ -104,6 +104,9 @@ type backup struct{ db *sql.DB }
 func newBackup(t *testing.T, database, dsn string) backup {
 	t.Helper()
 	driver := map[string]string{"sqlite": "sqlite", "postgres": "pgx", "mysql": "mysql"}[database]
+	if driver == "sqlite" {
+		dsn = "file:" + dsn + "?_txlock=immediate&_pragma=busy_timeout(30000)" // the clients write too
+	}
 	db, err := sql.Open(driver, dsn)
 	if err != nil {
 		t.Fatal(err)
