@@ -135,7 +135,8 @@ func (w *world) checkRefusal(cost int64, d leases.Decision) {
 }
 
 // checkReturned closes all processes and compares what is used with what was
-// admitted.
+// admitted. A lease ends a little before its window, lest a clock that drifts goes on with
+// it: what remains of it then is not given back.
 func (w *world) checkReturned() {
 	for _, p := range w.processes {
 		if err := p.limiter.Close(context.Background()); err != nil {
@@ -148,7 +149,8 @@ func (w *world) checkReturned() {
 			continue
 		}
 		want := w.store.admitted[windowKey{rowKey{subjectID(1), limit.Span}, r.start.UnixMicro()}]
-		if r.used != want {
+		ending := w.time.Add(limit.Span >> 11).After(r.start.Add(limit.Span))
+		if r.used < want || r.used > want && !ending {
 			w.t.Fatalf("used of %v: got %d, want %d, what was admitted", limit, r.used, want)
 		}
 	}
