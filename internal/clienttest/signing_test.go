@@ -2,7 +2,6 @@ package clienttest_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -262,13 +261,7 @@ func TestMistypedFirstSecret(t *testing.T) {
 // exec is what an operator does by hand.
 func (d database) exec(t *testing.T, statement string) {
 	t.Helper()
-	driver := map[string]string{"postgres": "pgx"}[d.Name]
-	if driver == "" {
-		driver = d.Name
-	}
-	db := must(sql.Open(driver, d.dsn))(t)
-	defer db.Close()
-	must(db.ExecContext(t.Context(), statement))(t)
+	must(stores.SQL(t, d.Name, d.dsn).ExecContext(t.Context(), statement))(t)
 }
 
 // A secret that no key hangs on is retired with an event that says so, once.

@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-
 	"github.com/apikeys-platform/apikeys"
 	"github.com/apikeys-platform/apikeys/apikeystest"
 	"github.com/apikeys-platform/apikeys/internal/testdb/stores"
@@ -103,16 +101,7 @@ type backup struct{ db *sql.DB }
 
 func newBackup(t *testing.T, database, dsn string) backup {
 	t.Helper()
-	driver := map[string]string{"sqlite": "sqlite", "postgres": "pgx", "mysql": "mysql"}[database]
-	if driver == "sqlite" {
-		dsn = "file:" + dsn + "?_txlock=immediate&_pragma=busy_timeout(30000)" // the clients write too
-	}
-	db, err := sql.Open(driver, dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	b := backup{db}
+	b := backup{stores.SQL(t, database, dsn)}
 	b.exec(t, "CREATE TABLE saved_state AS SELECT * FROM apikeys_state", "CREATE TABLE saved_changes AS SELECT * FROM apikeys_changes")
 	return b
 }

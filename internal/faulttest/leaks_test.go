@@ -20,7 +20,6 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/google/uuid"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver of the dump
 
 	"github.com/apikeys-platform/apikeys"
 	"github.com/apikeys-platform/apikeys/httpmw"
@@ -126,7 +125,7 @@ func dump(t *testing.T, name, dsn string) []byte {
 		"postgres": "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'",
 		"mysql":    "SELECT table_name FROM information_schema.tables WHERE table_schema = database()",
 	}[name]
-	db := openSQL(t, name, dsn)
+	db := stores.SQL(t, name, dsn)
 	defer db.Close()
 	var names []string
 	each(t, db, tables, func(row []any) { names = append(names, text(row[0])) })
@@ -267,17 +266,10 @@ func overHTTP(out *paper, client *apikeys.Client, w *world) {
 	}
 }
 
-// openSQL opens a database past its store.
-func openSQL(t *testing.T, name, dsn string) *sql.DB {
-	t.Helper()
-	driver := map[string]string{"sqlite": "sqlite", "postgres": "pgx", "mysql": "mysql"}[name]
-	return must(sql.Open(driver, dsn))(t)
-}
-
 // hashes are those that the database keeps.
 func hashes(t *testing.T, name, dsn string) (all []apikeys.Hash) {
 	t.Helper()
-	db := openSQL(t, name, dsn)
+	db := stores.SQL(t, name, dsn)
 	defer db.Close()
 	each(t, db, "SELECT hash FROM apikeys_secrets", func(row []any) {
 		var h apikeys.Hash

@@ -2,7 +2,6 @@ package faulttest_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"flag"
 	"math/rand/v2"
@@ -221,7 +220,7 @@ func (k *soak) level(t *testing.T) level {
 // connections counts those to the test's database; of SQLite, the open files.
 func (k *soak) connections(t *testing.T) (n int) {
 	t.Helper()
-	query, driver := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()", "pgx"
+	query := "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
 	switch k.database.Name {
 	case "sqlite":
 		files, err := os.ReadDir("/proc/self/fd")
@@ -230,9 +229,9 @@ func (k *soak) connections(t *testing.T) (n int) {
 		}
 		return len(files)
 	case "mysql":
-		query, driver = "SELECT count(*) FROM information_schema.processlist WHERE db = database()", "mysql"
+		query = "SELECT count(*) FROM information_schema.processlist WHERE db = database()"
 	}
-	db := must(sql.Open(driver, k.dsn))(t)
+	db := stores.SQL(t, k.database.Name, k.dsn)
 	defer db.Close()
 	if err := db.QueryRowContext(t.Context(), query).Scan(&n); err != nil {
 		t.Fatal(err)

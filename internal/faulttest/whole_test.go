@@ -20,8 +20,7 @@ func TestAdmissionsAndAddingUpAreWhole(t *testing.T) {
 		t.Run(d.Name, func(t *testing.T) {
 			t.Parallel()
 			s, dsn := d.Migrated(t)
-			db := openSQL(t, d.Name, dsn)
-			defer db.Close()
+			db := stores.SQL(t, d.Name, dsn)
 			k := newWorld(t, s, newClient(t, s, strict())).spare.Key
 			admit := func() error { return second(s.Admit(t.Context(), admissionTime, admissionOf(k.ID))) }
 			if err := admit(); err != nil {

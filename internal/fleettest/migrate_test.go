@@ -89,9 +89,6 @@ func migrateAtOnce(t *testing.T, d stores.Database, n int, kill bool, want strin
 	return took
 }
 
-// drivers are the names under which the stores' drivers are known to database/sql.
-var drivers = map[string]string{"sqlite": "sqlite", "postgres": "pgx", "mysql": "mysql"}
-
 // schemas ask for everything that migrations make, a line for each.
 var schemas = map[string][]string{
 	"sqlite": {"SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema ORDER BY 1"},
@@ -121,10 +118,7 @@ var contents = []string{
 // schemaOf describes a database.
 func schemaOf(t *testing.T, database, dsn string) string {
 	t.Helper()
-	db, err := sql.Open(drivers[database], dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := stores.SQL(t, database, dsn)
 	defer db.Close()
 	var all strings.Builder
 	for _, query := range append(schemas[database], contents...) {
